@@ -1,0 +1,44 @@
+# Every target sets up what it needs. Another Python: make run PYTHON=python3.12
+PYTHON ?= python3
+BIN := .venv/bin
+# On a CI machine the tests of the PyTorch backend run too; elsewhere PyTorch is not worth its size.
+TORCH := $(if $(filter true 1,$(CI)),-torch)
+comma := ,
+EXTRAS := [test$(if $(TORCH),$(comma)torch)]
+ENV := build/env$(TORCH).stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help env run test lab bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(ENV) ## set up the environment in .venv
+
+run: $(ENV) ## execute the whole course and print seconds, claims and status of each notebook
+	$(BIN)/tlutils fetch
+	$(BIN)/tlutils run --output-dir build/run
+
+test: export TLUTILS_CACHE ?= $(CURDIR)/build/cache
+test: $(ENV) ## check style and types, run the unit tests, compare every notebook with its stored outputs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+	KERAS_BACKEND=torch $(BIN)/pytest tests/test_cut.py tests/test_tuning.py tests/test_backbones.py
+	TLUTILS_STRICT=1 $(BIN)/pytest notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with=tests/sanitize.cfg
+
+lab: $(ENV) ## open the course in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+bench: $(ENV) ## measure the speed ratios of the course and write build/bench.json
+	$(BIN)/python tests/bench.py
+
+$(ENV): .venv/pyvenv.cfg pyproject.toml constraints.txt
+	$(BIN)/pip install -c constraints.txt -e '.$(EXTRAS)'
+	@mkdir -p build && touch $@
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c "import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else 'The course needs Python 3.11 to 3.13, this is %d.%d. Name another one: make PYTHON=python3.12' % sys.version_info[:2])"
+	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || { echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv

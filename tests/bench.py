@@ -1,0 +1,256 @@
+"""Measure what the course promises about speed, as ratios within one run; `make bench` runs this.
+
+Absolute seconds belong to the machine; a ratio of two programs measured one after the other on the same machine belongs
+to the programs. Writes build/bench.json and prints it as a table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+EPOCHS = 20
+
+
+def timed(action: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = action()
+    return time.perf_counter() - start, result
+
+
+def pooled_head(shape: tuple[int, ...], n_classes: int, seed: int = 0) -> Any:
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential([keras.Input(shape), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(n_classes)])
+
+
+def right(model: Any, inputs: np.ndarray, labels: np.ndarray) -> float:
+    return float(np.mean(model.predict(np.asarray(inputs), verbose=0).argmax(axis=1) == labels))
+
+
+def head_speedup(base: Any, data: Any, n_train: int) -> dict[str, float]:
+    """Twenty epochs of a frozen base in the usual loop, against the trunk computed once and a head on its output."""
+    import keras
+
+    from tlutils import tuning
+    from tlutils.cut import compute_once
+
+    pictures, labels = data.resized(base.image_size), data.labels
+    base.model.trainable = False
+    head_shape, n_classes = base.model.output_shape[1:], len(data.class_names)
+    usual = keras.Sequential([base.model, pooled_head(head_shape, n_classes)])
+    train = {"epochs": EPOCHS, "learning_rate": 1e-3}
+    usual_seconds, _ = timed(lambda: tuning.train(usual, pictures[:n_train], labels[:n_train], **train))
+
+    def ours() -> Any:
+        stored = compute_once(base.model, pictures[:n_train])
+        head = pooled_head(head_shape, n_classes)
+        tuning.train(head, stored, labels[:n_train], **train)
+        return head
+
+    our_seconds, head = timed(ours)
+    validation = compute_once(base.model, pictures[n_train:])
+    return {
+        "ratio": usual_seconds / our_seconds,
+        "usual_seconds": usual_seconds,
+        "our_seconds": our_seconds,
+        "usual_accuracy": right(usual, pictures[n_train:], labels[n_train:]),
+        "our_accuracy": right(head, validation, labels[n_train:]),
+    }
+
+
+def block5_speedup(base: Any, data: Any) -> dict[str, float]:
+    """One epoch of fine-tuning block 5: the usual loop through all of VGG16, against the tail on stored activations."""
+    import keras
+
+    from tlutils import tuning
+    from tlutils.cut import compute_once, cut
+
+    pictures, labels = data.resized(base.image_size)[:96], data.labels[:96]
+    n_classes = len(data.class_names)
+    trunk, tail = cut(base.model, "block4_pool")
+    stored = np.asarray(compute_once(trunk, pictures))
+
+    whole = tuning.copy(base.model)
+    for layer in whole.layers:
+        layer.trainable = layer.name.startswith("block5")
+    usual = keras.Sequential([whole, pooled_head(whole.output_shape[1:], n_classes)])
+    top = tuning.copy(tail)
+    ours = keras.Sequential([top, pooled_head(whole.output_shape[1:], n_classes)])
+    for model, inputs in ((usual, pictures), (ours, stored)):
+        tuning.train(model, inputs[:32], labels[:32], epochs=1, learning_rate=1e-5)  # traces the training step
+    usual_seconds, _ = timed(lambda: usual.fit(pictures, labels, batch_size=32, verbose=0))
+    our_seconds, _ = timed(lambda: ours.fit(stored, labels, batch_size=32, verbose=0))
+    return {"ratio": usual_seconds / our_seconds, "usual_seconds": usual_seconds, "our_seconds": our_seconds}
+
+
+def published_ratio(labels_per_class: int = 100) -> dict[str, float]:
+    """The published program (all layers, 20 epochs) against ours to the same or better test accuracy."""
+    import keras
+
+    from tlutils import backbones, datasets, tuning
+    from tlutils.cut import compute_once, cut
+
+    train = datasets.load("synthetic_flowers", per_class=labels_per_class, seed=1)
+    test = datasets.load("synthetic_flowers", per_class=100, seed=2)
+    base = backbones.load("vgg16_mini")
+    bare = tuning.copy(cut(base.model, "preprocess")[1])
+    keras.utils.set_random_seed(0)
+    published = keras.Sequential(
+        [
+            bare,
+            keras.layers.Flatten(),
+            keras.layers.Dense(512, activation="relu"),
+            keras.layers.Dense(5, activation="softmax"),
+        ]
+    )
+    published.compile(keras.optimizers.Adam(1e-4), "sparse_categorical_crossentropy", jit_compile=False)
+    published_seconds, _ = timed(
+        lambda: published.fit(train.pictures / 255.0, train.labels, batch_size=32, epochs=EPOCHS, verbose=0)
+    )
+
+    def ours() -> Any:
+        return tuning.train_head(compute_once(base.model, train.pictures), train.labels, 5)
+
+    our_seconds, head = timed(ours)
+    return {
+        "ratio": published_seconds / our_seconds,
+        "published_seconds": published_seconds,
+        "our_seconds": our_seconds,
+        "published_accuracy": right(published, test.pictures / 255.0, test.labels),
+        "our_accuracy": right(head, compute_once(base.model, test.pictures), test.labels),
+    }
+
+
+def extract_efficiency(n: int = 64) -> dict[str, float]:
+    """VGG16 forward GFLOP/s in compute_once over the machine's matrix-product GFLOP/s in the same library."""
+    import keras
+
+    from tlutils import backbones
+    from tlutils.cut import compute_once
+
+    side = 2048
+    matrix = keras.ops.convert_to_tensor(np.random.default_rng(0).random((side, side), dtype=np.float32))
+
+    def multiply() -> None:
+        np.asarray(keras.ops.convert_to_numpy(keras.ops.matmul(matrix, matrix)))
+
+    multiply()
+    product = 2 * side**3 / min(timed(multiply)[0] for _ in range(10)) / 1e9
+
+    base = backbones.load("vgg16", weights=None)
+    rng = np.random.default_rng(0)
+    compute_once(base.model, rng.integers(0, 256, (32, 224, 224, 3), dtype=np.uint8))  # traces the forward pass
+    pictures = rng.integers(0, 256, (n, 224, 224, 3), dtype=np.uint8)
+    seconds, _ = timed(lambda: compute_once(base.model, pictures))
+    layers = [layer for layer in base.model.layers if "conv" in layer.name]
+    operations = sum(2 * 9 * layer.input.shape[-1] * int(np.prod(layer.output.shape[1:])) for layer in layers)
+    forward = n * operations / seconds / 1e9
+    return {"ratio": forward / product, "forward_gflops": forward, "matrix_product_gflops": product}
+
+
+def memory_of_compute_once(count: int) -> dict[str, float]:
+    """Peak memory and seconds of compute_once on pictures of 224x224 read from disk, in a process of its own."""
+    from PIL import Image
+
+    from tlutils import worlds
+
+    drawn = worlds.flowers(per_class=20, seed=0).pictures
+    with tempfile.TemporaryDirectory() as folder:
+        for index in range(count):
+            target = Path(folder) / "pictures" / f"class{index % 2}"
+            target.mkdir(parents=True, exist_ok=True)
+            # A pixel of its own makes every picture different, so nothing is a duplicate.
+            picture = Image.fromarray(drawn[index % len(drawn)]).resize((224, 224))
+            picture.putpixel((index % 224, index // 224), (255, 0, 0))
+            picture.save(target / f"{index:05}.png", compress_level=1)
+        environment = os.environ | {"TLUTILS_CACHE": str(Path(folder) / "cache"), "TQDM_DISABLE": "1"}
+        command = [sys.executable, __file__, "memory", str(Path(folder) / "pictures")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _memory_child(folder: str) -> None:
+    """What `memory_of_compute_once` runs in a fresh process."""
+    from tlutils import backbones, datasets, settings
+    from tlutils.cut import compute_once
+
+    settings.check()
+    base = backbones.load("mobilenet", weights=None)
+    pictures = datasets.from_folder(folder).resized(base.image_size)
+    seconds, _ = timed(lambda: compute_once(base.model, pictures))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(json.dumps({"count": len(pictures), "seconds": seconds, "peak_gigabytes": peak / 1e9}))
+
+
+def import_seconds() -> float:
+    """Seconds of `import tlutils` beyond the start of Python; the smallest of five, since disturbances only add."""
+
+    def start(statement: str) -> float:
+        return min(timed(lambda: subprocess.run([sys.executable, "-c", statement], check=True))[0] for _ in range(5))
+
+    return start("import tlutils") - start("pass")
+
+
+def main() -> None:
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    from tlutils import backbones, datasets, settings
+
+    settings.check()
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["TLUTILS_CACHE"] = cache
+        flowers = datasets.load("synthetic_flowers", per_class=400, seed=1)
+        few = flowers.subset(np.arange(144))
+        vgg16 = backbones.load("vgg16", weights=None, image_size=128)
+        found: dict[str, Any] = {}
+        steps: dict[str, Callable[[], Any]] = {
+            "import_seconds": import_seconds,
+            "published_ratio": published_ratio,
+            "head_speedup_vgg16_mini": lambda: head_speedup(backbones.load("vgg16_mini"), flowers, 1500),
+            "head_speedup_vgg16": lambda: head_speedup(vgg16, few, 96),
+            "block5_speedup": lambda: block5_speedup(vgg16, few),
+            "extract_efficiency": extract_efficiency,
+            "compute_once": lambda: [memory_of_compute_once(count) for count in (2500, 5000, 10000)],
+        }
+        for name, step in steps.items():
+            print(f"{name} ...", flush=True)
+            found[name] = step()
+    counts, seconds = (np.array([run[key] for run in found["compute_once"]]) for key in ("count", "seconds"))
+    slope, intercept = np.polyfit(counts, seconds, 1)
+    rows = [
+        ("import tlutils, seconds", found["import_seconds"], "at most 0.3"),
+        ("head_speedup, VGG16 at 128x128", found["head_speedup_vgg16"]["ratio"], "at least 15"),
+        ("head_speedup, vgg16_mini", found["head_speedup_vgg16_mini"]["ratio"], "at least 10"),
+        ("block5_speedup", found["block5_speedup"]["ratio"], "at least 3.5"),
+        ("published_ratio", found["published_ratio"]["ratio"], "at least 20"),
+        ("extract_efficiency", found["extract_efficiency"]["ratio"], "at least 0.8"),
+        ("peak gigabytes, 10,000 pictures", found["compute_once"][-1]["peak_gigabytes"], "at most 2"),
+        ("milliseconds per picture (fit)", 1000 * slope, f"intercept {intercept:.1f} s"),
+        ("r of seconds and pictures", np.corrcoef(counts, seconds)[0, 1], "near 1"),
+    ]
+    BUILD.mkdir(exist_ok=True)
+    temporary = BUILD / "bench.json.partial"
+    temporary.write_text(json.dumps(found, indent=2), encoding="utf-8")
+    temporary.replace(BUILD / "bench.json")
+    for name, value, wanted in rows:
+        print(f"{name:34} {value:8.2f}   {wanted}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["memory"]:
+        _memory_child(sys.argv[2])
+    else:
+        main()

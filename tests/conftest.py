@@ -1,0 +1,31 @@
+"""What the tests share: the cache folder, the backend guard, real data where it is at hand."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Measures speed for minutes; `make bench` runs it.
+collect_ignore = ["bench.py"]
+
+
+def pytest_configure() -> None:
+    """Keep fetched weights from one test session to the next, apart from the user's own cache; check the backend."""
+    os.environ.setdefault("TLUTILS_CACHE", str(ROOT / "build" / "cache"))
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if importlib.util.find_spec(backend) is None:
+        pytest.exit(f"skipped: KERAS_BACKEND={backend}, but {backend} is not installed here", returncode=0)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real photographs beside the repository."""
+    folder = ROOT.parent / "shared" / "real"
+    if not folder.is_dir():
+        pytest.skip("the real data are not here: they lie in ../shared/real, beside the repository")
+    return folder

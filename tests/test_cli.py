@@ -1,0 +1,199 @@
+"""The command reads its line, calls one function and prints what comes back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from click.testing import CliRunner, Result
+
+from tlutils import cli, course, runs, settings, store
+
+RECORD = {"notebook": "a", "parameters": {"seed": 1}, "metrics": {"accuracy": 0.5}, "claims": [], "seconds": 2.0}
+DISPLAY = f"""
+from IPython.display import display
+claim = {{"text": "Zero.", "passed": seed == 0, "observed": ""}}
+record = {RECORD} | {{"parameters": {{"seed": seed}}, "claims": [claim]}}
+display({{"{course.MIME}": record, "text/plain": "record"}}, raw=True)
+"""
+
+
+def invoke(*words: object) -> Result:
+    """Call the command in this process."""
+    return CliRunner().invoke(cli.main, [str(word) for word in words])
+
+
+@pytest.fixture
+def lesson(tmp_path: Path) -> Path:
+    """A notebook whose one claim holds for seed 0 only."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata.language_info = {"name": "python"}
+    notebook.cells = [
+        nbformat.v4.new_code_cell("seed: int = 0  # any", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(DISPLAY),
+    ]
+    nbformat.write(notebook, tmp_path / "lesson.ipynb")
+    return tmp_path / "lesson.ipynb"
+
+
+@pytest.fixture
+def executed(tmp_path: Path) -> Path:
+    """A folder with one executed notebook and one broken file."""
+    notebook = nbformat.v4.new_notebook()
+    output = nbformat.v4.new_output("display_data", data={course.MIME: RECORD})
+    notebook.cells = [nbformat.v4.new_code_cell("record()", outputs=[output])]
+    folder = tmp_path / "executed"
+    folder.mkdir()
+    nbformat.write(notebook, folder / "a.ipynb")
+    (folder / "broken.ipynb").write_text("{")
+    return folder
+
+
+def test_the_command_starts_without_the_heavy_packages() -> None:
+    heavy = "{'keras', 'tensorflow', 'matplotlib', 'papermill', 'pandas', 'sklearn', 'PIL', 'numpy'}"
+    program = f"import sys, tlutils.cli; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_a_run_with_default_parameters_fails_only_if_something_is_wrong(lesson: Path, tmp_path: Path) -> None:
+    good = invoke("run", lesson, "-o", tmp_path / "out")
+    assert good.exit_code == 0
+    assert "lesson" in good.stdout and "1/1" in good.stdout and "ok" in good.stdout
+    lesson.write_text(lesson.read_text().replace("seed: int = 0", "seed: int = 5"))
+    bad = invoke("run", lesson, "-o", tmp_path / "out")
+    assert bad.exit_code == 1
+    assert "0/1" in bad.stdout and "claims failed" in bad.stdout and "Zero." in bad.stdout
+
+
+def test_with_parameters_of_ones_own_a_failed_claim_is_shown_and_tolerated(lesson: Path, tmp_path: Path) -> None:
+    outcome = invoke("run", lesson, "-p", "seed", "7", "-o", tmp_path / "out")
+    assert outcome.exit_code == 0
+    assert "claims failed" in outcome.stdout
+    record = runs.record_of(tmp_path / "out" / "lesson.ipynb")
+    assert record is not None and record["parameters"] == {"seed": 7}
+
+
+def test_with_parameters_of_ones_own_an_error_still_fails(lesson: Path, tmp_path: Path) -> None:
+    lesson.write_text(lesson.read_text().replace("seed == 0", "1 / (seed - 7)"))
+    assert invoke("run", lesson, "-p", "seed", "7", "-o", tmp_path / "out").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-p", "sed", "1"], "Error: The parameter 'sed' is unknown to lesson. Did you mean 'seed'?"),
+        (["-p", "seed", "many"], "Error: seed='many' is not of the declared type int."),
+    ],
+)
+def test_a_parameter_that_cannot_be_used_is_one_sentence_and_no_traceback(
+    lesson: Path, tmp_path: Path, words: list[str], message: str
+) -> None:
+    outcome = invoke("run", lesson, "-o", tmp_path / "out", *words)
+    assert outcome.exit_code == 1
+    assert outcome.stderr.startswith(message)
+    assert "Traceback" not in outcome.output
+
+
+def test_a_lesson_is_found_by_its_name_and_a_wrong_name_is_corrected(
+    lesson: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_ROOT", tmp_path)
+    (tmp_path / "notebooks").mkdir()
+    lesson.rename(tmp_path / "notebooks" / "03_vgg16.ipynb")
+    outcome = invoke("run", "03_vgg", "-o", tmp_path / "out")
+    assert (outcome.exit_code, "Did you mean '03_vgg16'?" in outcome.stderr) == (1, True)
+    assert invoke("run", "03_vgg16", "-o", tmp_path / "out").exit_code == 0
+    assert invoke("run", "-o", tmp_path / "course").exit_code == 0
+    assert (tmp_path / "course" / "03_vgg16.ipynb").exists()
+
+
+def test_collect_prints_a_table_and_names_what_it_left_out(executed: Path) -> None:
+    outcome = invoke("collect", executed)
+    assert outcome.exit_code == 0
+    assert "a" in outcome.stdout and "unreadable" in outcome.stdout
+    assert "broken.ipynb" in outcome.stderr
+
+
+def test_collect_json_prints_the_records_and_nothing_else(executed: Path) -> None:
+    assert json.loads(invoke("collect", executed, "--json").stdout) == [{"file": "a.ipynb", **RECORD}]
+
+
+def test_collect_csv_writes_a_row_per_run(executed: Path, tmp_path: Path) -> None:
+    assert invoke("collect", executed, "--csv", tmp_path / "table.csv").exit_code == 0
+    header, row = (tmp_path / "table.csv").read_text().splitlines()
+    assert dict(zip(header.split(","), row.split(","), strict=True))["metrics.accuracy"] == "0.5"
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(executed: Path, tmp_path: Path) -> None:
+    outcome = invoke("collect", executed, "--csv", tmp_path / "no" / "table.csv")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.splitlines()[-1].startswith("Error: ") and "Traceback" not in outcome.output
+
+
+def test_fetch_brings_a_file_from_the_mirror_and_prints_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "tiny.bin").write_bytes(b"abc")
+    # SHA-256 of "abc": FIPS 180-2, appendix B.1.
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    tiny = store.File(
+        name="tiny", path="tiny.bin", size=3, checksum=f"sha256:{digest}", url="", licence="", description=""
+    )
+    monkeypatch.setattr(store, "FILES", {"tiny": tiny})
+    monkeypatch.setenv("TLUTILS_MIRROR", str(tmp_path / "mirror"))
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
+    for words in (["tiny"], ["--all"]):
+        outcome = invoke("fetch", *words)
+        assert outcome.exit_code == 0
+        assert str(tmp_path / "cache") in outcome.stdout and "tiny.bin" in outcome.stdout
+
+
+def test_fetch_of_an_unknown_name_says_which_names_there_are() -> None:
+    outcome = invoke("fetch", "flowers")
+    assert outcome.exit_code == 1
+    assert "'flowers'" in outcome.stderr and "flower_photos" in outcome.stderr
+
+
+def test_the_doctor_finds_a_ready_machine_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "vgg16_mini.npz").touch()
+    monkeypatch.setattr(cli, "_ROOT", tmp_path)
+    outcome = invoke("doctor")
+    assert outcome.exit_code == 0, outcome.output
+    for word in ("keras", "tensorflow", "processor cores", "memory", "cache folder", "mirror", "efficientnet_lite0"):
+        assert word in outcome.stdout
+
+
+def test_the_doctor_names_every_problem_and_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(cli, "_ROOT", tmp_path)
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setenv("KERAS_BACKEND", "abacus")
+    outcome = invoke("doctor")
+    assert outcome.exit_code == 1
+    problems = [line for line in outcome.stdout.splitlines() if line.startswith("Problem: ")]
+    assert len(problems) == 3
+    for problem, next_step in zip(problems, ("KERAS_BACKEND", "TLUTILS_CACHE", "tlutils pretrain"), strict=True):
+        assert next_step in problem
+
+
+def test_every_command_explains_itself() -> None:
+    for command in ("run", "collect", "fetch", "doctor", "pretrain"):
+        assert command in invoke("--help").stdout
+        assert invoke(command, "--help").exit_code == 0
+
+
+def test_an_error_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(folder: Path) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(runs, "survey", fail)
+    assert isinstance(invoke("collect", ".").exception, ZeroDivisionError)
+    monkeypatch.setattr(runs, "survey", lambda folder: (_ for _ in ()).throw(settings.UserError("Do this.")))
+    assert invoke("collect", ".").stderr == "Error: Do this.\n"

@@ -1,0 +1,176 @@
+"""Every lesson is complete as it lies in the repository, and runs again with another seed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from tlutils import runs
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+LESSONS = sorted(FOLDER.glob("*.ipynb"))
+
+# Folders that only the author's machine has; a picture's base64 text is not searched.
+PRIVATE_PATH = re.compile(r"(?<![\w.:/~-])/(?:home|Users|root|tmp|var|opt|mnt|srv|work)/\w|\b[A-Z]:\\\\?Users\b")
+# One typed assignment with a comment; papermill does not see a line with a second "=".
+PARAMETER = re.compile(r"\w+: [\w\[\], |]+ = [^=#]+  # [^=]+")
+# What depends on the clock even if nothing else does.
+CLOCK = re.compile(r"\d[\d.,]*(?= ?(?:ms|s|seconds|minutes|x|times)\b)")
+
+each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    """Return a notebook in the current format."""
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path: Path) -> list[nbformat.NotebookNode]:
+    """Return the code cells that are not empty."""
+    return [cell for cell in read(path).cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def tagged(path: Path, tag: str) -> list[nbformat.NotebookNode]:
+    """Return the cells with a tag."""
+    return [cell for cell in read(path).cells if tag in cell.metadata.get("tags", [])]
+
+
+def outputs(path: Path) -> list[nbformat.NotebookNode]:
+    """Return all stored outputs."""
+    return [output for cell in code_cells(path) for output in cell.outputs]
+
+
+def test_the_course_has_lessons() -> None:
+    assert LESSONS, f"no notebook in {FOLDER}"
+
+
+@each_lesson
+def test_a_lesson_was_run_from_top_to_bottom_in_a_fresh_kernel(path: Path) -> None:
+    cells = code_cells(path)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert outputs(path)
+
+
+@each_lesson
+def test_a_lesson_is_a_python_notebook_for_any_environment(path: Path) -> None:
+    metadata = read(path).metadata
+    assert metadata.kernelspec.name == "python3"
+    assert metadata.language_info.name == "python"
+
+
+@each_lesson
+def test_a_lesson_names_its_objectives(path: Path) -> None:
+    headings = [line for cell in read(path).cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
+    assert any(re.match(r"#+ .*objectives|\*\*.*objectives", line, re.IGNORECASE) for line in headings)
+
+
+@each_lesson
+def test_every_parameter_is_one_typed_and_commented_line_that_papermill_sees(path: Path) -> None:
+    [cell] = tagged(path, "parameters")
+    lines = [line for line in cell.source.splitlines() if line.strip() and not line.startswith("#")]
+    assert [line for line in lines if not PARAMETER.fullmatch(line)] == []
+    assigned = {node.target.id for node in ast.parse(cell.source).body if isinstance(node, ast.AnnAssign)}
+    assert set(runs.parameters_of(path)) == assigned >= {"profile", "seed"}
+
+
+@each_lesson
+def test_every_exercise_is_followed_by_its_folded_solution(path: Path) -> None:
+    cells = [cell for cell in code_cells(path) if {"exercise", "solution"} & set(cell.metadata.get("tags", []))]
+    kinds = ["exercise" if "exercise" in cell.metadata.tags else "solution" for cell in cells]
+    assert kinds == ["exercise", "solution"] * (len(kinds) // 2)
+    assert all(cell.metadata.get("jupyter", {}).get("source_hidden") for cell in tagged(path, "solution"))
+    assert kinds or path.stem.startswith("00"), "a lesson has an exercise"
+
+
+@each_lesson
+def test_no_cell_is_longer_than_a_reader_takes_in_at_once(path: Path) -> None:
+    assert max(len([line for line in cell.source.splitlines() if line.strip()]) for cell in code_cells(path)) <= 25
+
+
+@each_lesson
+def test_every_figure_has_an_alternative_text(path: Path) -> None:
+    figures = [output for output in outputs(path) if "image/png" in output.get("data", {})]
+    silent = [figure for figure in figures if not figure.metadata.get("image/png", {}).get("alt", "").strip()]
+    assert silent == []
+
+
+@each_lesson
+def test_no_output_is_an_error_or_a_warning(path: Path) -> None:
+    shouted = [output for output in outputs(path) if output.output_type == "error" or output.get("name") == "stderr"]
+    assert shouted == []
+
+
+@each_lesson
+def test_no_folder_of_the_authors_machine_shows(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("image/png", None)
+    assert PRIVATE_PATH.findall(json.dumps(notebook, ensure_ascii=False)) == []
+
+
+@each_lesson
+def test_a_lesson_with_its_outputs_is_at_most_a_megabyte_and_a_half(path: Path) -> None:
+    assert path.stat().st_size <= 1_500_000
+
+
+@each_lesson
+def test_a_lesson_ends_with_a_record_whose_claims_all_hold(path: Path) -> None:
+    assert code_cells(path)[-1] == tagged(path, "record")[0]
+    record = runs.record_of(path)
+    assert record is not None
+    assert set(record) == {"notebook", "parameters", "metrics", "claims", "seconds", "versions"}
+    assert record["notebook"] == path.stem
+    assert set(record["parameters"]) == set(runs.parameters_of(path))
+    assert record["claims"]
+    assert [claim for claim in record["claims"] if claim["passed"] is not True] == []
+
+
+@pytest.mark.slow
+@each_lesson
+def test_a_student_copy_without_solutions_runs_to_its_end_with_another_seed(path: Path, tmp_path: Path) -> None:
+    notebook = read(path)
+    notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
+    nbformat.write(notebook, tmp_path / path.name)
+    [result] = runs.run([tmp_path / path.name], tmp_path / "out", {"seed": 1})
+    assert result.status in ("ok", "claims failed"), result.message
+    assert result.record is not None and result.record["parameters"]["seed"] == 1
+
+
+@pytest.mark.slow
+def test_the_same_seed_twice_gives_the_same_record_bit_for_bit(tmp_path: Path) -> None:
+    first, second = (runs.run(LESSONS[:1], tmp_path / folder)[0] for folder in ("first", "second"))
+    assert first.record is not None and second.record is not None, first.message + second.message
+    assert timeless(first.record) == timeless(second.record)
+
+
+def timeless(record: dict[str, Any]) -> dict[str, Any]:
+    """Drop from a record what the clock decides."""
+    metrics = {name: value for name, value in record["metrics"].items() if not re.search("seconds|speed|ratio", name)}
+    claims = [
+        claim | {"observed": CLOCK.sub("?", claim["observed"]), "text": CLOCK.sub("?", claim["text"])}
+        for claim in record["claims"]
+    ]
+    return {"parameters": record["parameters"], "metrics": metrics, "claims": claims}
+
+
+@pytest.mark.parametrize(("claimed", "exit_code"), [("3 > 2", 0), ("2 > 3", 1)])
+def test_a_claim_that_does_not_hold_fails_the_check_of_the_notebooks(
+    claimed: str, exit_code: int, tmp_path: Path
+) -> None:
+    notebook = nbformat.v4.new_notebook()
+    source = f"from tlutils import course\ncourse.claim('So it is.', {claimed}, observed=0)"
+    notebook.cells = [nbformat.v4.new_code_cell(source, execution_count=1)]
+    nbformat.write(notebook, tmp_path / "claims.ipynb")
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", str(tmp_path / "claims.ipynb")]
+    outcome = subprocess.run(command, env=os.environ | {"TLUTILS_STRICT": "1"}, capture_output=True, text=True)
+    assert outcome.returncode == exit_code, outcome.stdout

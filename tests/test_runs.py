@@ -1,0 +1,352 @@
+"""Notebooks are run with papermill and judged by exit and record."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tlutils import course, runs
+from tlutils.settings import UserError
+
+PARAMETERS = "seed: int = 0  # chooses the pictures\nrate: float = 0.1  # of learning\nplace: str = ''  # a folder"
+# Its claim holds for the default seed only.
+RECORD = f"""
+from IPython.display import display
+claim = {{"text": "The seed is 0.", "passed": seed == 0, "observed": str(seed)}}
+record = {{"notebook": "tiny", "parameters": {{"seed": seed, "rate": rate, "place": place}},
+          "metrics": {{"twice": 2 * seed}}, "claims": [claim], "seconds": 1.5, "versions": {{}}}}
+display({{"{course.MIME}": record, "text/plain": "record"}}, raw=True)
+"""
+
+Maker = Callable[..., Path]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Maker:
+    """Write a notebook with a parameters cell and the given code cells; return its path."""
+
+    def write(name: str, *sources: str, parameters: str = PARAMETERS) -> Path:
+        notebook = nbformat.v4.new_notebook()
+        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook.metadata.language_info = {"name": "python"}
+        notebook.cells = [nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})]
+        notebook.cells += [nbformat.v4.new_code_cell(source) for source in sources]
+        path = tmp_path / "lessons" / f"{name}.ipynb"
+        path.parent.mkdir(exist_ok=True)
+        nbformat.write(notebook, path)
+        return path
+
+    return write
+
+
+def kernels_of(folder: Path) -> list[psutil.Process]:
+    """Return the kernels whose connection file lies below a folder."""
+    return [process for process in psutil.process_iter(["cmdline"]) if str(folder) in str(process.info["cmdline"])]
+
+
+def stamped(path: Path, record: dict[str, Any]) -> Path:
+    """Write an executed notebook that ends with a record."""
+    notebook = nbformat.v4.new_notebook()
+    output = nbformat.v4.new_output("display_data", data={course.MIME: record, "text/plain": "record"})
+    notebook.cells = [nbformat.v4.new_code_cell("record()", outputs=[output], execution_count=1)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_a_notebook_whose_claims_hold_is_ok_and_its_copy_carries_the_record(make: Maker, tmp_path: Path) -> None:
+    [result] = runs.run([make("tiny", RECORD)], tmp_path / "out" / "deep")
+    assert (result.status, result.held, len(result.claims), result.message) == ("ok", 1, 1, "")
+    assert result.seconds is not None and result.seconds > 0
+    assert result.path == tmp_path / "out" / "deep" / "tiny.ipynb"
+    assert runs.record_of(result.path) == result.record
+    assert [path.name for path in result.path.parent.iterdir()] == ["tiny.ipynb"], "nothing else is left behind"
+
+
+def test_parameters_reach_the_notebook_with_their_types_and_values(make: Maker, tmp_path: Path) -> None:
+    given = {"seed": 3, "rate": 1e-4, "place": "1e-4 {braces} 'quotes' # é"}
+    [result] = runs.run([make("tiny", RECORD)], tmp_path / "out", given)
+    assert result.record is not None
+    assert result.record["parameters"] == given
+
+
+def test_a_failed_claim_shows_in_the_status_and_stops_nothing_even_under_strict(
+    make: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLUTILS_STRICT", "1")
+    lesson = make("tiny", "from tlutils import course\ncourse.claim('Wrong.', False, observed=0)", RECORD)
+    [result] = runs.run([lesson], tmp_path / "out", {"seed": 1})
+    assert (result.status, result.held, len(result.claims)) == ("claims failed", 0, 1)
+
+
+def test_every_way_of_ending_badly_has_its_own_status(make: Maker, tmp_path: Path) -> None:
+    lessons = [
+        make("raises", "1 / 0", RECORD),
+        make("dies", "import os; os._exit(1)", RECORD),
+        make("leaves", "raise SystemExit(0)", RECORD),
+        make("forgets"),
+    ]
+    results = runs.run(lessons, tmp_path / "out", jobs=2)
+    assert [(result.notebook, result.status) for result in results] == [
+        ("raises", "error"),
+        ("dies", "killed"),
+        ("leaves", "error"),
+        ("forgets", "no record"),
+    ]
+    assert results[0].message == "In [2]: ZeroDivisionError: division by zero"
+    assert all(result.record is None and result.message for result in results)
+
+
+def test_a_record_stored_in_the_source_is_not_taken_for_one_of_this_run(make: Maker, tmp_path: Path) -> None:
+    lesson = stamped(tmp_path / "stale.ipynb", {"claims": []})
+    notebook = nbformat.read(lesson, as_version=4)
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata.language_info = {"name": "python"}
+    notebook.cells[0].source = "pass"
+    nbformat.write(notebook, lesson)
+    assert runs.record_of(lesson) is not None
+    [result] = runs.run([lesson], tmp_path / "out")
+    assert result.status == "no record"
+
+
+def test_a_notebook_that_takes_too_long_is_stopped_with_its_kernel(make: Maker, tmp_path: Path) -> None:
+    lesson = make("slow", "import time; time.sleep(600)")
+    [result] = runs.run([lesson], tmp_path / "out", timeout=20)
+    assert (result.status, result.message) == ("killed", "stopped after 20 s")
+    assert kernels_of(tmp_path / "out") == []
+
+
+def test_the_kernel_is_this_python_even_if_another_kernel_of_that_name_comes_first(
+    make: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "jupyter" / "kernels" / "python3"
+    other.mkdir(parents=True)
+    spec = {"argv": ["no-such-python", "{connection_file}"], "display_name": "Other", "language": "python"}
+    (other / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    lesson = make("tiny", "import sys, pathlib\npathlib.Path(place).write_text(sys.executable)", RECORD)
+    [result] = runs.run([lesson], tmp_path / "out", {"place": str(tmp_path / "python")})
+    assert result.status == "ok"
+    assert (tmp_path / "python").read_text() == sys.executable
+
+
+def test_a_kernel_that_does_not_come_up_is_started_once_more(
+    make: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A sitecustomize that ends the first kernel before it can answer.
+    trap = """
+import os, sys, pathlib
+seen = pathlib.Path(os.environ["TRAP"])
+if any("ipykernel" in word for word in sys.orig_argv) and not seen.exists():
+    seen.touch()
+    os._exit(1)
+"""
+    (tmp_path / "trap").mkdir()
+    (tmp_path / "trap" / "sitecustomize.py").write_text(trap)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "trap"))
+    monkeypatch.setenv("TRAP", str(tmp_path / "seen"))
+    [result] = runs.run([make("tiny", RECORD)], tmp_path / "out")
+    assert (tmp_path / "seen").exists(), "the trap must have closed"
+    assert result.status == "ok"
+
+
+def test_a_relative_path_means_what_it_means_to_the_caller(
+    make: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    runs.run([make("tiny", "open(place, 'w').close()", RECORD)], Path("out"), {"place": "written"})
+    assert (tmp_path / "here" / "written").exists()
+    assert (tmp_path / "here" / "out" / "tiny.ipynb").exists()
+
+
+def test_an_unknown_parameter_is_named_with_the_valid_and_the_closest_one(make: Maker, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"'sed' is unknown to tiny\. Did you mean 'seed'\? .* seed, rate, place"):
+        runs.run([make("tiny", RECORD)], tmp_path / "out", {"sed": 1})
+    assert not (tmp_path / "out").exists(), "nothing ran"
+
+
+def test_every_notebook_must_know_a_parameter_unless_some_are_enough(make: Maker, tmp_path: Path) -> None:
+    knows, ignores = make("knows", RECORD), make("ignores", parameters="epochs: int = 1  # passes")
+    with pytest.raises(UserError, match="'seed' is unknown to ignores"):
+        runs.run([knows, ignores], tmp_path / "out", {"seed": 1})
+    with pytest.raises(UserError, match="'other' is unknown to knows, ignores"):
+        runs.run([knows, ignores], tmp_path / "out", {"other": 1}, by_some=True)
+    results = runs.run([knows, ignores], tmp_path / "out", {"seed": 1}, by_some=True, jobs=2)
+    assert [result.status for result in results] == ["claims failed", "no record"]
+
+
+def test_a_copy_never_replaces_its_source(make: Maker) -> None:
+    lesson = make("tiny", RECORD)
+    before = lesson.read_bytes()
+    with pytest.raises(UserError, match="would replace"):
+        runs.run([lesson], lesson.parent)
+    assert lesson.read_bytes() == before
+
+
+def test_two_notebooks_of_one_name_are_refused(make: Maker, tmp_path: Path) -> None:
+    lesson = make("tiny", RECORD)
+    twin = tmp_path / "tiny.ipynb"
+    twin.write_bytes(lesson.read_bytes())
+    with pytest.raises(UserError, match=r"called tiny\.ipynb"):
+        runs.run([lesson, twin], tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"cells": 3}'])
+def test_a_missing_or_broken_source_is_a_clear_error(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "broken.ipynb"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match="broken"):
+        runs.run([path], tmp_path / "out")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that stands for Ctrl-C of one process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_is_finished_and_leaves_no_kernel(
+    make: Maker, tmp_path: Path, number: signal.Signals
+) -> None:
+    quick = make("quick", RECORD)
+    slow = make("slow", f"open({str(tmp_path / 'reached')!r}, 'w').close()", "import time; time.sleep(600)", RECORD)
+    command = [sys.executable, "-c", "from tlutils.cli import main; main()"]
+    command += ["run", str(quick), str(slow), "-o", str(tmp_path / "out"), "--jobs", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        waited_for = [tmp_path / "out" / "quick.ipynb", tmp_path / "reached"]
+        deadline = time.monotonic() + 300
+        while not all(path.exists() for path in waited_for) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert len(kernels_of(tmp_path / "out")) >= 1
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "quick" in said and "ok" in said and "slow" not in said
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["quick.ipynb"]
+    assert kernels_of(tmp_path / "out") == []
+
+
+def test_an_older_copy_does_not_outlive_a_run_that_was_stopped(make: Maker, tmp_path: Path) -> None:
+    stamped(tmp_path / "out" / "slow.ipynb", {"claims": []})
+    runs.run([make("slow", "import os; os.kill(os.getppid(), 9); import time; time.sleep(5)")], tmp_path / "out")
+    assert runs.record_of(tmp_path / "out" / "slow.ipynb") is None
+
+
+def test_the_last_record_counts(tmp_path: Path) -> None:
+    path = stamped(tmp_path / "twice.ipynb", {"seconds": 1})
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.read(stamped(tmp_path / "other.ipynb", {"seconds": 2}), as_version=4).cells[0])
+    nbformat.write(notebook, path)
+    assert runs.record_of(path) == {"seconds": 2}
+
+
+def test_collecting_sorts_the_records_and_reports_what_cannot_be_read(tmp_path: Path) -> None:
+    claims = [{"text": "a", "passed": True, "observed": "1"}, {"text": "b", "passed": False, "observed": "2"}]
+    stamped(tmp_path / "runs" / "b.ipynb", {"notebook": "b", "claims": claims, "seconds": 2.0})
+    stamped(tmp_path / "runs" / "a" / "z.ipynb", {"notebook": "z", "claims": claims[:1], "seconds": 1.0})
+    stamped(tmp_path / "runs" / ".ipynb_checkpoints" / "b.ipynb", {"notebook": "old"})
+    (tmp_path / "runs" / "c.ipynb").write_text("{")
+    results = runs.survey(tmp_path / "runs")
+    assert [(result.notebook, result.status, result.held) for result in results] == [
+        ("a/z", "ok", 1),
+        ("b", "claims failed", 1),
+        ("c", "unreadable", 0),
+    ]
+    assert [(record["file"], record["notebook"]) for record in runs.collect(tmp_path / "runs")] == [
+        ("a/z.ipynb", "z"),
+        ("b.ipynb", "b"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_collecting_from_a_folder_without_notebooks_is_a_clear_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=name):
+        runs.collect(tmp_path / name)
+
+
+def test_the_csv_has_a_row_per_run_and_a_column_per_parameter_and_metric(tmp_path: Path) -> None:
+    claims = [{"text": "a", "passed": True}, {"text": "b", "passed": False}]
+    collected = [
+        {"file": "a.ipynb", "notebook": "a", "seconds": 1.5, "claims": claims, "parameters": {"seed": 1}},
+        {"file": "b.ipynb", "notebook": "b", "seconds": 2.0, "metrics": {"accuracy": {"value": 0.5, "low": 0.25}}},
+    ]
+    runs.write_csv(collected, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
+        first, second = csv.DictReader(file)
+    assert (first["seconds"], first["claims"], first["claims_held"], first["parameters.seed"]) == ("1.5", "2", "1", "1")
+    assert (second["metrics.accuracy.value"], second["metrics.accuracy.low"]) == ("0.5", "0.25")
+    assert second["parameters.seed"] == first["metrics.accuracy.low"] == ""
+
+
+def test_the_columns_of_the_table_are_aligned() -> None:
+    record = {"claims": [{"text": "t", "passed": True}] * 12}
+    results = [
+        runs.Result("00_start_here", Path("a"), "ok", 7.04, record),
+        runs.Result("b", Path("b"), "error", 100.0, None, "In [3]: ValueError: no"),
+    ]
+    assert runs.table(results).splitlines() == [
+        "notebook       seconds  claims  status",
+        "00_start_here      7.0   12/12  ok",
+        "b                100.0       -  error",
+        "",
+        "b: In [3]: ValueError: no",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "declared", "value"),
+    [
+        ("20", "int", 20),
+        ("1e-4", "float", 1e-4),
+        ("1", "float", 1.0),
+        ("7", "None", 7),
+        ("true", "bool", True),
+        ("False", "bool", False),
+        ("[3, 4]", "list", [3, 4]),
+        ("20", "str", "20"),
+        ("true", "str", "true"),
+        ("photos: mine #1", "None", "photos: mine #1"),
+        ("None", "None", None),
+    ],
+)
+def test_a_value_is_read_as_declared(text: str, declared: str, value: object) -> None:
+    read = runs.parse_value("name", text, declared)
+    assert (read, type(read)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "declared"), [("yes", "bool"), ("1", "bool"), ("2.5", "int"), ("True", "int"), ("a", "float")]
+)
+def test_a_value_of_another_type_than_declared_is_refused(text: str, declared: str) -> None:
+    with pytest.raises(UserError, match=rf"epochs='{text}' .* {declared}"):
+        runs.parse_value("epochs", text, declared)
+
+
+@given(st.text())
+def test_a_text_parameter_keeps_every_character(text: str) -> None:
+    assert runs.parse_value("data_dir", text, "str") == text
+
+
+@given(st.one_of(st.integers(), st.floats(allow_nan=False), st.booleans()))
+def test_what_python_prints_is_read_back(value: float) -> None:
+    assert runs.parse_value("name", repr(value), type(value).__name__) == value
+
+
+def test_half_of_the_cores_but_never_more_than_two_notebooks_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    for cores, jobs in [(None, 1), (1, 1), (2, 1), (3, 1), (4, 2), (64, 2)]:
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        assert runs.default_jobs() == jobs

@@ -1,0 +1,218 @@
+"""Parameters are checked with a message that helps; the import is light and quiet; the cache folder is usable."""
+
+from __future__ import annotations
+
+import pkgutil
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tlutils
+from tlutils import settings
+
+HEAVY = ("keras", "tensorflow", "torch", "jax", "matplotlib", "sklearn", "pandas", "PIL", "pooch", "papermill", "scipy")
+
+
+def run_python(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a fresh process of the same Python."""
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+
+
+def refusal(**parameters: Any) -> str:
+    """Return the message with which the parameters are refused."""
+    with pytest.raises(settings.UserError) as caught:
+        settings.check(**parameters)
+    return str(caught.value)
+
+
+def test_checked_parameters_come_back_in_one_object() -> None:
+    chosen = settings.check(profile="full", seed=7, data_dir="", labels_per_class=20)
+    assert (chosen.profile, chosen.seed, chosen.data_dir, chosen.quick) == ("full", 7, None, False)
+
+
+@pytest.mark.parametrize("profile", ["fast", "Quick", "", None])
+def test_an_unknown_profile_is_named_with_the_two_valid_ones(profile: Any) -> None:
+    message = refusal(profile=profile)
+    assert f"profile={profile!r}" in message
+    assert '"quick"' in message and '"full"' in message
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.0, "3", True, None])
+def test_an_unusable_seed_is_named_with_the_valid_range(seed: Any) -> None:
+    message = refusal(seed=seed)
+    assert f"seed={seed!r}" in message
+    assert "0 to 4294967295" in message
+
+
+@pytest.mark.parametrize("count", [0, -5, 2.0, "20", True, None])
+def test_an_unusable_count_is_named_with_its_parameter(count: Any) -> None:
+    message = refusal(labels_per_class=count)
+    assert f"labels_per_class={count!r}" in message
+    assert "at least 1" in message
+
+
+def test_the_first_unusable_count_is_named_and_not_a_usable_one() -> None:
+    message = refusal(labels_per_class=5, epochs=0)
+    assert "epochs=0" in message and "labels_per_class" not in message
+
+
+def test_a_missing_folder_is_named_with_the_form_a_folder_must_have() -> None:
+    message = refusal(data_dir="no/such/folder")
+    assert "data_dir='no/such/folder' does not exist" in message
+    assert "one sub-folder of pictures per class" in message
+
+
+def test_a_file_given_as_folder_is_called_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "pictures.zip"
+    file.touch()
+    assert "is a file, not a folder" in refusal(data_dir=str(file))
+
+
+def test_a_relative_folder_is_found_from_the_notebooks_folder_and_from_the_one_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Papermill starts notebooks in the caller's folder, nbval in the notebook's."""
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    for start in (tmp_path, tmp_path / "notebooks"):
+        monkeypatch.chdir(start)
+        found = settings.check(data_dir="pictures").data_dir
+        assert found is not None and found.samefile(tmp_path / "pictures")
+
+
+def test_a_tilde_means_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pictures").mkdir()
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    assert settings.check(data_dir="~/pictures").data_dir == tmp_path / "pictures"
+
+
+def test_the_seed_decides_every_random_generator() -> None:
+    import keras
+
+    def draw(seed: int) -> tuple[float, float, float]:
+        settings.check(seed=seed)
+        return random.random(), float(np.random.random()), float(keras.random.uniform(()))
+
+    first = draw(3)
+    assert draw(3) == first
+    other = draw(4)
+    assert all(new != old for new, old in zip(other, first, strict=True))
+
+
+def test_the_import_is_light_and_takes_less_than_0_3_seconds() -> None:
+    program = (
+        "import sys, time; start = time.perf_counter(); import tlutils; "
+        f"print(time.perf_counter() - start, [name for name in {HEAVY} if name in sys.modules])"
+    )
+    seconds = []
+    for _ in range(3):  # The fastest of three: another process may have had the processor.
+        took, loaded = run_python(program).stdout.split(maxsplit=1)
+        assert loaded.strip() == "[]"
+        seconds.append(float(took))
+    assert min(seconds) < 0.3
+
+
+@pytest.mark.parametrize("module", sorted(module.name for module in pkgutil.iter_modules(tlutils.__path__)))
+def test_no_module_imports_a_heavy_package_before_it_is_used(module: str) -> None:
+    program = f"import sys, tlutils.{module}; print([name for name in {HEAVY} if name in sys.modules])"
+    assert run_python(program).stdout.strip() == "[]"
+
+
+CHATTER = (
+    "E0000 00:00:1 cuda_dnn.cc:8310] Unable to register cuDNN factory",
+    "failed call to cuInit: UNKNOWN ERROR (303)",
+    "Could not find cudart library on this machine",
+    "To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow",
+    "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+)
+WARNINGS = ("UserWarning: a picture was left out", "Killed: out of memory", "Illegal instruction")
+
+
+def standard_error(body: str) -> list[str]:
+    """Run statements within `quiet_import` and return the lines of standard error."""
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    return run_python(
+        f"import os, sys\nfrom tlutils import settings\nwith settings.quiet_import():\n{lines}"
+    ).stderr.splitlines()
+
+
+@pytest.mark.parametrize("line", CHATTER)
+def test_start_up_chatter_from_c_is_dropped(line: str) -> None:
+    assert standard_error(f"os.write(2, {(line + chr(10)).encode()!r})") == []
+
+
+@pytest.mark.parametrize("line", WARNINGS)
+def test_any_other_line_is_let_through_from_c_and_from_python(line: str) -> None:
+    body = f"os.write(2, {(CHATTER[0] + chr(10) + line + chr(10)).encode()!r})\nprint({line!r}, file=sys.stderr)"
+    assert standard_error(body) == [line, line]
+
+
+def test_lines_are_let_through_when_the_import_fails() -> None:
+    program = (
+        "import os\nfrom tlutils import settings\ntry:\n    with settings.quiet_import():\n"
+        "        os.write(2, b'the reason\\n')\n        import no_such_package\n"
+        "except ImportError:\n    os.write(2, b'caught\\n')"
+    )
+    assert run_python(program).stderr.splitlines() == ["the reason", "caught"]
+
+
+def test_standard_error_works_as_before_after_the_import() -> None:
+    program = "import os\nfrom tlutils import settings\nwith settings.quiet_import(): pass\nos.write(2, b'cuda\\n')"
+    assert run_python(program).stderr.splitlines() == ["cuda"]
+
+
+def test_a_process_without_standard_error_can_import() -> None:
+    program = "import os\nfrom tlutils import settings\nos.close(2)\nwith settings.quiet_import(): print('imported')"
+    assert run_python(program).stdout.split() == ["imported"]
+
+
+def test_starting_tensorflow_prints_nothing() -> None:
+    program = (
+        "from tlutils import settings; settings.check(seed=1); import keras; print(keras.random.uniform(()).shape)"
+    )
+    finished = run_python(program)
+    assert finished.stderr == ""
+    assert finished.stdout.strip() in {"()", "torch.Size([])"}
+
+
+def test_the_cache_folder_is_made_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "new" / "cache"))
+    folder = settings.cache_dir()
+    assert folder == tmp_path / "new" / "cache"
+    assert list(folder.iterdir()) == []
+
+
+def test_without_the_variable_the_cache_lies_in_the_users_own_cache_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TLUTILS_CACHE")
+    for variable in ("HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    folder = settings.cache_dir()
+    assert "tlutils" in folder.parts and folder.is_relative_to(tmp_path)
+
+
+def test_a_cache_folder_that_cannot_be_written_is_named_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be made below a file, whoever asks: the administrator of the machine neither."""
+    (tmp_path / "file").touch()
+    cache = tmp_path / "file" / "cache"
+    monkeypatch.setenv("TLUTILS_CACHE", str(cache))
+    with pytest.raises(settings.UserError, match=re.escape(str(cache))) as caught:
+        settings.cache_dir()
+    assert "TLUTILS_CACHE" in str(caught.value)
+
+
+@given(st.integers(min_value=0, max_value=2**32 - 1), st.integers(min_value=1))
+def test_every_seed_in_range_and_every_positive_count_is_accepted(seed: int, count: int) -> None:
+    assert settings.check(seed=seed, epochs=count).seed == seed

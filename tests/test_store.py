@@ -1,0 +1,658 @@
+"""Tests of the one door for bytes from outside: real files, a real server on loopback, real processes."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import textwrap
+import threading
+import time
+import venv
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tlutils import store
+from tlutils.settings import UserError
+
+POEM = b"Tell all the truth but tell it slant\n" * 40_000
+# Seconds before a test gives up on another process; a busy machine takes long to start one.
+PATIENCE = 300
+
+
+class Shop:
+    """A web server on loopback; `shelf` says what it serves, or how it misbehaves, and `asked` counts requests."""
+
+    def __init__(self) -> None:
+        self.shelf: dict[str, bytes | Callable[[http.server.BaseHTTPRequestHandler], None]] = {}
+        self.asked: Counter[str] = Counter()
+        shop = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                shop.asked[self.path] += 1
+                goods = shop.shelf.get(self.path)
+                if goods is None:
+                    self.send_error(404)
+                elif isinstance(goods, bytes):
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(goods)))
+                    self.end_headers()
+                    self.wfile.write(goods)
+                else:
+                    goods(self)
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    shop = Shop()
+    yield shop
+    shop.close()
+
+
+@pytest.fixture
+def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test a cache of its own and no mirror; return the folder that the files come to."""
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TLUTILS_MIRROR", raising=False)
+    return tmp_path / "cache" / "downloads"
+
+
+def _sha256(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _poem(url: str, **changes: object) -> store.File:
+    known: dict[str, object] = {"size": len(POEM), "checksum": _sha256(POEM)} | changes
+    return store.File(name="poem", path="poem.txt", url=url, licence="none", description="a poem", **known)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def poem(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> store.File:
+    """Publish the poem in the shop and in the catalogue."""
+    shop.shelf["/poem.txt"] = POEM
+    item = _poem(f"{shop.url}/poem.txt")
+    monkeypatch.setitem(store.FILES, "poem", item)
+    return item
+
+
+def _visible(folder: Path) -> list[str]:
+    """Return every file below `folder` but the locks, which stay and are empty."""
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"
+    )
+
+
+def _make_wheel(folder: Path, members: dict[str, bytes]) -> Path:
+    """Build a wheel that pip accepts, as a package index would serve it."""
+    path = folder / "carrier_of_things-1.0-py3-none-any.whl"
+    folder.mkdir(parents=True, exist_ok=True)
+    about = "carrier_of_things-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, content in members.items():
+            wheel.writestr(name, content)
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: carrier-of-things\nVersion: 1.0\n")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", "")
+    return path
+
+
+@pytest.fixture
+def index(tmp_path: Path, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Publish a wheel that carries two files in a folder that the user's own pip is set up for; return the folder."""
+    folder = tmp_path / "index"
+    content = {"one.json": b"{}", "two.bin": bytes(range(256)) * 500}
+    wheel = _make_wheel(folder, {f"carrier/{name}": data for name, data in content.items()})
+    item = store.Carried(
+        name="things",
+        package="carrier-of-things==1.0",
+        wheel=store.Part(path=wheel.name, size=wheel.stat().st_size, checksum=_sha256(wheel.read_bytes())),
+        members={
+            f"carrier/{name}": store.Part(path=f"things/{name}", size=len(data), checksum=_sha256(data))
+            for name, data in content.items()
+        },
+        target="things",
+        licence="none",
+        description="two things",
+    )
+    monkeypatch.setitem(store.FILES, "things", item)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def _in_a_process(item: store.File | store.Carried, *, before: str = "") -> subprocess.Popen[str]:
+    """Fetch `item` in a process of its own, which can be killed, limited or run twice."""
+    script = f"""
+{before}
+from tlutils import store
+from tlutils.store import Carried, File, Part
+store.FILES[{item.name!r}] = {item!r}
+print(store.fetch({item.name!r}))
+"""
+    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "what the test waits for did not happen"
+        time.sleep(0.02)
+
+
+def test_a_file_comes_from_its_publisher_once_and_then_from_the_cache(shop: Shop, poem: store.File, downloads: Path):
+    first = store.fetch("poem")
+    second = store.fetch("poem")
+    assert first == second == downloads / "poem.txt"
+    assert first.read_bytes() == POEM
+    assert shop.asked["/poem.txt"] == 1
+    assert _visible(downloads) == ["poem.txt"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-1],
+        lambda content: b"",
+        lambda content: content + b"x",
+        lambda content: b"t" + content[1:],
+        lambda content: content[:-1] + b" ",
+    ],
+    ids=["one byte short", "empty", "one byte long", "first byte changed", "last byte changed"],
+)
+def test_a_damaged_file_in_the_cache_is_fetched_again(shop: Shop, poem: store.File, damage: Callable[[bytes], bytes]):
+    path = store.fetch("poem")
+    path.write_bytes(damage(POEM))
+    assert store.fetch("poem").read_bytes() == POEM
+    assert shop.asked["/poem.txt"] == 2
+
+
+@settings(max_examples=20, deadline=None)
+@given(place=st.integers(0, len(POEM) - 1), flip=st.integers(1, 255))
+def test_any_changed_byte_is_noticed(tmp_path_factory: pytest.TempPathFactory, place: int, flip: int):
+    folder = tmp_path_factory.mktemp("changed")
+    content = bytearray(POEM)
+    content[place] ^= flip
+    (folder / "poem.txt").write_bytes(content)
+    assert "other bytes than published" in store._first_problem(folder, [_poem("")])
+
+
+def test_an_md5_sum_and_an_unknown_size_are_enough(shop: Shop, poem: store.File, monkeypatch: pytest.MonkeyPatch):
+    item = _poem(poem.url, size=None, checksum=f"md5:{hashlib.md5(POEM).hexdigest()}")
+    monkeypatch.setitem(store.FILES, "poem", item)
+    path = store.fetch("poem")
+    path.write_bytes(POEM[:-1])
+    assert store.fetch("poem").read_bytes() == POEM
+    assert shop.asked["/poem.txt"] == 2
+
+
+def test_a_damaged_file_that_nothing_can_replace_is_an_error_with_two_ways_out(
+    shop: Shop, poem: store.File, downloads: Path
+):
+    store.fetch("poem").write_bytes(POEM[:1000])
+    del shop.shelf["/poem.txt"]
+    with pytest.raises(UserError) as caught:
+        store.fetch("poem")
+    message = str(caught.value)
+    for piece in ("poem.txt", poem.url, "1.5 MB", "1,000 bytes instead of 1,480,000", "answered 404"):
+        assert piece in message
+    assert "internet and run this again" in message
+    assert "TLUTILS_MIRROR" in message
+    assert _visible(downloads) == ["poem.txt"]
+
+
+def test_without_a_network_the_error_names_the_two_ways_and_leaves_nothing(
+    downloads: Path, monkeypatch: pytest.MonkeyPatch
+):
+    server = Shop()
+    server.close()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setitem(store.FILES, "poem", _poem(f"{server.url}/poem.txt"))
+    with pytest.raises(UserError, match=r"(?s)gave no file.*TLUTILS_MIRROR"):
+        store.fetch("poem")
+    assert _visible(downloads) == []
+
+
+def _stops_half_way(handler: http.server.BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(POEM)))
+    handler.end_headers()
+    handler.wfile.write(POEM[: len(POEM) // 2])
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (_stops_half_way, "gave no file"),
+        (POEM[:-10], "bytes instead of"),
+        (b"<html>Please accept the terms of this network</html>", "52 bytes instead of 1,480,000"),
+        (POEM.replace(b"truth", b"trash"), "other bytes than published"),
+    ],
+    ids=["the line breaks off", "a short file", "a login page", "another file of the same size"],
+)
+def test_wrong_bytes_from_the_publisher_are_refused_and_nothing_stays(
+    shop: Shop, poem: store.File, downloads: Path, answer: bytes, reason: str
+):
+    shop.shelf["/poem.txt"] = answer
+    with pytest.raises(UserError, match=reason):
+        store.fetch("poem")
+    assert _visible(downloads) == []
+
+
+def test_an_announced_gzip_is_not_unpacked_on_the_way(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch):
+    asked_for = []
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        asked_for.append(handler.headers["Accept-Encoding"])
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(POEM)))
+        handler.end_headers()
+        handler.wfile.write(POEM)
+
+    shop.shelf["/poem.txt"] = answer
+    monkeypatch.setitem(store.FILES, "poem", _poem(f"{shop.url}/poem.txt"))
+    store.fetch("poem")
+    assert asked_for == ["identity"]
+
+
+def test_a_mirror_folder_comes_before_the_publisher(
+    shop: Shop, poem: store.File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "stick").mkdir()
+    (tmp_path / "stick" / "poem.txt").write_bytes(POEM)
+    monkeypatch.setenv("TLUTILS_MIRROR", str(tmp_path / "stick"))
+    assert store.fetch("poem").read_bytes() == POEM
+    assert shop.asked.total() == 0
+    assert (tmp_path / "stick" / "poem.txt").read_bytes() == POEM
+
+
+def test_a_mirror_may_be_a_web_address(shop: Shop, poem: store.File, monkeypatch: pytest.MonkeyPatch):
+    shop.shelf["/class%20room/poem.txt"] = POEM
+    monkeypatch.setenv("TLUTILS_MIRROR", f"{shop.url}/class%20room/")
+    assert store.fetch("poem").read_bytes() == POEM
+    assert shop.asked == {"/class%20room/poem.txt": 1}
+
+
+@pytest.mark.parametrize("content", [None, POEM[:-1], POEM[:-1] + b"x"], ids=["absent", "short", "changed"])
+def test_a_mirror_without_the_right_bytes_leaves_it_to_the_publisher(
+    shop: Shop, poem: store.File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+):
+    if content is not None:
+        (tmp_path / "poem.txt").write_bytes(content)
+    monkeypatch.setenv("TLUTILS_MIRROR", str(tmp_path))
+    assert store.fetch("poem").read_bytes() == POEM
+    assert shop.asked["/poem.txt"] == 1
+
+
+def test_the_error_says_what_is_wrong_with_the_mirror(
+    shop: Shop, poem: store.File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shop.shelf.clear()
+    monkeypatch.setenv("TLUTILS_MIRROR", str(tmp_path / "unplugged"))
+    with pytest.raises(UserError, match=r"mirror: .*unplugged.*cannot be read"):
+        store.fetch("poem")
+
+
+def test_an_unknown_name_lists_the_names(downloads: Path):
+    with pytest.raises(UserError, match=r"'flowers' is not a file of the course; choose one of .*flower_photos"):
+        store.fetch("flowers")
+
+
+def test_fetch_all_brings_what_it_can_and_then_reports_the_rest(shop: Shop, poem: store.File, downloads: Path):
+    with pytest.raises(UserError, match="'nonsense' is not a file"):
+        store.fetch_all(["nonsense", "poem"])
+    assert (downloads / "poem.txt").read_bytes() == POEM
+    assert store.fetch_all(["poem"]) == {"poem": downloads / "poem.txt"}
+
+
+def test_a_cache_folder_that_is_a_file_is_an_error(poem: store.File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "occupied").write_text("a file")
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "occupied"))
+    with pytest.raises(UserError, match="TLUTILS_CACHE"):
+        store.fetch("poem")
+
+
+def test_too_little_free_space_is_noticed_before_the_transfer(
+    shop: Shop, poem: store.File, downloads: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(store.FILES, "poem", _poem(poem.url, size=10**18))
+    with pytest.raises(UserError, match=r"needs 1,000,000,000,000\.0 MB there and [\d,.]+ MB are free"):
+        store.fetch("poem")
+    assert shop.asked.total() == 0
+    assert _visible(downloads) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process's file size is limited by POSIX only")
+def test_a_disk_that_takes_no_more_bytes_is_an_error_and_leaves_nothing(shop: Shop, poem: store.File, downloads: Path):
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))"
+    process = _in_a_process(poem, before=limit)
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0 and output == ""
+    assert "UserError: 'poem' could not be kept in" in errors
+    assert "It needs 1.5 MB there and" in errors
+    assert _visible(downloads) == []
+
+
+def test_a_killed_download_leaves_no_half_file_and_the_next_one_cleans_up(
+    shop: Shop, poem: store.File, downloads: Path
+):
+    go_on = threading.Event()
+
+    def slowly(handler: http.server.BaseHTTPRequestHandler) -> None:
+        _stops_half_way(handler)
+        handler.wfile.flush()
+        go_on.wait(PATIENCE)
+
+    shop.shelf["/poem.txt"] = slowly
+    process = _in_a_process(poem)
+    _wait_for(lambda: any(path.stat().st_size for path in downloads.rglob("poem.txt")))
+    process.kill()
+    process.communicate()
+    go_on.set()
+    assert not (downloads / "poem.txt").exists()
+    assert len(_visible(downloads)) == 1
+    shop.shelf["/poem.txt"] = POEM
+    assert store.fetch("poem").read_bytes() == POEM
+    assert _visible(downloads) == ["poem.txt"]
+    assert not [path for path in downloads.iterdir() if path.is_dir()]
+
+
+def test_two_processes_that_want_the_same_file_fetch_it_once(shop: Shop, poem: store.File, downloads: Path):
+    def slowly(handler: http.server.BaseHTTPRequestHandler) -> None:
+        time.sleep(1)
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(POEM)))
+        handler.end_headers()
+        handler.wfile.write(POEM)
+
+    shop.shelf["/poem.txt"] = slowly
+    processes = [_in_a_process(poem) for _ in range(2)]
+    for process in processes:
+        output, errors = process.communicate(timeout=PATIENCE)
+        assert (output.strip(), process.returncode) == (str(downloads / "poem.txt"), 0), errors
+    assert (downloads / "poem.txt").read_bytes() == POEM
+    assert shop.asked["/poem.txt"] == 1
+    assert _visible(downloads) == ["poem.txt"]
+
+
+def test_a_quick_transfer_prints_nothing(shop: Shop, poem: store.File, capfd: pytest.CaptureFixture[str]):
+    store.fetch("poem")
+    assert capfd.readouterr() == ("", "")
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("stream", "progress"), [(_Terminal(), True), (_Terminal(), False), (io.StringIO(), True)])
+def test_a_slow_transfer_shows_a_bar_on_a_terminal_and_floods_no_log(
+    shop: Shop, poem: store.File, monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, progress: bool
+):
+    def slowly(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(POEM)))
+        handler.end_headers()
+        for start in range(0, len(POEM), len(POEM) // 8):
+            handler.wfile.write(POEM[start : start + len(POEM) // 8])
+            time.sleep(0.2)
+
+    shop.shelf["/poem.txt"] = slowly
+    monkeypatch.setattr(sys, "stderr", stream)
+    store.fetch("poem", progress=progress)
+    if progress and stream.isatty():
+        assert "poem.txt" in stream.getvalue()
+    else:
+        assert stream.getvalue() == ""
+
+
+def test_carried_files_come_through_the_users_own_pip(index: Path, downloads: Path):
+    folder = store.fetch("things")
+    assert folder == downloads / "things"
+    assert (folder / "one.json").read_bytes() == b"{}"
+    assert (folder / "two.bin").read_bytes() == bytes(range(256)) * 500
+    assert _visible(downloads) == ["things/one.json", "things/two.bin"]
+
+
+def test_a_carried_folder_with_one_file_missing_is_completed(index: Path):
+    folder = store.fetch("things")
+    (folder / "one.json").unlink()
+    assert (store.fetch("things") / "one.json").read_bytes() == b"{}"
+
+
+def test_what_a_pip_without_its_killed_parent_writes_is_cleaned_up(index: Path, downloads: Path):
+    process = _in_a_process(store.FILES["things"])
+    _wait_for(lambda: any(downloads.rglob("pip-*")))
+    process.kill()
+    process.communicate()
+    assert (store.fetch("things") / "one.json").read_bytes() == b"{}"
+    assert sorted(path.name for path in downloads.iterdir()) == [".things.lock", "things"]
+
+
+@pytest.mark.parametrize("form", ["wheel", "files"])
+@pytest.mark.parametrize("web", [False, True], ids=["folder", "address"])
+def test_a_mirror_may_hold_the_wheel_or_the_files_that_it_carries(
+    index: Path, shop: Shop, downloads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, web: bool
+):
+    mirror = index
+    if form == "files":
+        store.fetch("things")
+        mirror = downloads.rename(tmp_path / "from another machine")
+    if web:
+        shop.shelf |= {f"/{path}": (mirror / path).read_bytes() for path in _visible(mirror)}
+    monkeypatch.setenv("TLUTILS_MIRROR", shop.url if web else str(mirror))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    folder = store.fetch("things")
+    assert (folder / "two.bin").read_bytes() == bytes(range(256)) * 500
+    assert _visible(downloads) == ["things/one.json", "things/two.bin"]
+
+
+def test_a_wheel_that_is_not_the_pinned_one_is_refused(index: Path, downloads: Path):
+    _make_wheel(index, {"carrier/one.json": b"{}", "carrier/two.bin": b"something else"})
+    with pytest.raises(UserError, match=r"package index: what came is not the file, carrier_of_things"):
+        store.fetch("things")
+    assert _visible(downloads) == []
+
+
+def test_the_code_of_a_source_package_never_runs(index: Path, downloads: Path, tmp_path: Path):
+    for wheel in index.iterdir():
+        wheel.unlink()
+    trace = tmp_path / "it ran"
+    setup = f"open({str(trace)!r}, 'w').close()\nfrom setuptools import setup\nsetup()\n".encode()
+    with tarfile.open(index / "carrier-of-things-1.0.tar.gz", "w:gz") as tar:
+        for name, content in {"setup.py": setup, "PKG-INFO": b"Name: carrier-of-things\nVersion: 1.0\n"}.items():
+            entry = tarfile.TarInfo(f"carrier-of-things-1.0/{name}")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    with pytest.raises(UserError, match=r"package index: pip could not bring carrier-of-things==1\.0"):
+        store.fetch("things")
+    assert not trace.exists()
+    assert _visible(downloads) == []
+
+
+def test_a_module_called_pip_in_the_working_directory_is_not_run(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "pip.py").write_text("raise SystemExit('not the real pip')")
+    monkeypatch.chdir(tmp_path)
+    assert (store.fetch("things") / "one.json").exists()
+
+
+def test_an_index_without_the_package_is_an_error_with_two_ways_out(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(UserError) as caught:
+        store.fetch("things")
+    message = str(caught.value)
+    for piece in ("carrier_of_things-1.0-py3-none-any.whl", "No matching distribution", "TLUTILS_MIRROR"):
+        assert piece in message
+
+
+def test_an_index_out_of_reach_is_not_called_an_index_without_the_package(index: Path, monkeypatch: pytest.MonkeyPatch):
+    server = Shop()
+    server.close()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
+    monkeypatch.setenv("PIP_INDEX_URL", f"{server.url}/simple")
+    with pytest.raises(UserError, match="package index: pip could not connect to it"):
+        store.fetch("things")
+
+
+def test_a_python_without_pip_is_told_how_to_get_it(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    venv.create(tmp_path / "bare", with_pip=False)
+    python = tmp_path / "bare" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    with pytest.raises(UserError, match=r'this Python has no pip; "python -m ensurepip" installs it'):
+        store.fetch("things")
+
+
+def _zip(path: Path, members: dict[str, bytes], link: str = "") -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+        if link:
+            entry = zipfile.ZipInfo(link)
+            entry.external_attr = 0o120777 << 16
+            archive.writestr(entry, "/etc")
+    return path
+
+
+def _tar(path: Path, members: dict[str, bytes], kind: bytes = b"") -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+        if kind:
+            entry = tarfile.TarInfo("good/way out")
+            entry.type, entry.linkname = kind, "good/a.txt"
+            archive.addfile(entry)
+    return path
+
+
+GOOD = {"good/a.txt": b"a", "good/deep/b.bin": bytes(50_000), "./good/c.txt": b"c"}
+
+
+@pytest.mark.parametrize(("make", "name"), [(_zip, "a.zip"), (_tar, "a.tar.gz"), (_tar, "a.tgz")])
+def test_an_archive_is_unpacked_once(tmp_path: Path, make: Callable[[Path, dict[str, bytes]], Path], name: str):
+    archive = make(tmp_path / name, GOOD)
+    folder = store.extract(archive, tmp_path / "cache" / "unpacked")
+    assert folder == tmp_path / "cache" / "unpacked"
+    assert {path: (folder / path).read_bytes() for path in _visible(folder)} == {
+        "good/a.txt": b"a",
+        "good/deep/b.bin": bytes(50_000),
+        "good/c.txt": b"c",
+    }
+    archive.unlink()
+    assert store.extract(archive, folder) == folder
+    assert [path for path in folder.parent.iterdir() if not path.name.endswith(".lock")] == [folder]
+
+
+@pytest.mark.parametrize("make", [_zip, _tar], ids=["zip", "tar.gz"])
+@pytest.mark.parametrize(
+    "name", ["../evil.txt", "good/../../evil.txt", "/tmp/evil.txt", "C:/evil.txt", "..\\evil.txt", "\\evil.txt"]
+)
+def test_a_member_that_leads_out_of_the_folder_is_refused(
+    tmp_path: Path, make: Callable[[Path, dict[str, bytes]], Path], name: str
+):
+    archive = make(tmp_path / "archive", GOOD | {name: b"evil"})
+    with pytest.raises(UserError, match="leads out of the folder"):
+        store.extract(archive, tmp_path / "inner" / "unpacked")
+    assert _visible(tmp_path) == ["archive"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_a_link_or_device_in_a_tar_archive_is_refused(tmp_path: Path, kind: bytes):
+    archive = _tar(tmp_path / "archive", GOOD, kind=kind)
+    with pytest.raises(UserError, match="is a link or a device"):
+        store.extract(archive, tmp_path / "inner" / "unpacked")
+    assert _visible(tmp_path) == ["archive"]
+
+
+def test_a_link_in_a_zip_archive_is_refused(tmp_path: Path):
+    archive = _zip(tmp_path / "archive", GOOD, link="good/way out")
+    with pytest.raises(UserError, match="is a link or a device"):
+        store.extract(archive, tmp_path / "inner" / "unpacked")
+    assert _visible(tmp_path) == ["archive"]
+
+
+@pytest.mark.parametrize("make", [_zip, _tar], ids=["zip", "tar.gz"])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_an_archive_cut_short_leaves_nothing(
+    tmp_path: Path, make: Callable[[Path, dict[str, bytes]], Path], share: float
+):
+    noise = b"".join(hashlib.sha256(bytes([count])).digest() for count in range(250))
+    archive = make(tmp_path / "archive", {f"{number}.bin": noise for number in range(5)})
+    archive.write_bytes(archive.read_bytes()[: int(archive.stat().st_size * share)])
+    with pytest.raises(UserError, match="is damaged"):
+        store.extract(archive, tmp_path / "inner" / "unpacked")
+    assert _visible(tmp_path) == ["archive"]
+
+
+def test_something_that_is_no_archive_is_an_error(tmp_path: Path):
+    (tmp_path / "archive").write_bytes(b"neither")
+    with pytest.raises(UserError, match=r"neither a \.zip nor a \.tar\.gz"):
+        store.extract(tmp_path / "archive", tmp_path / "unpacked")
+
+
+def test_an_archive_that_is_not_there_is_an_error(tmp_path: Path):
+    with pytest.raises(UserError, match="No such file"):
+        store.extract(tmp_path / "absent" / "archive.zip", tmp_path / "inner" / "unpacked")
+
+
+def test_what_a_killed_unpacking_left_is_cleaned_up(tmp_path: Path):
+    left = tmp_path / ".unpacked.part-killed"
+    (left / "unpacked").mkdir(parents=True)
+    store.extract(_zip(tmp_path / "archive", GOOD), tmp_path / "unpacked")
+    assert not left.exists()
+
+
+def test_the_catalogue_keeps_each_file_in_a_place_of_its_own_below_the_downloads():
+    paths = [part.path for item in store.FILES.values() for part in {*item.parts, item.download}]
+    assert len(set(paths)) == len(paths)
+    for path in paths:
+        assert not Path(path).is_absolute() and ".." not in Path(path).parts
+    assert all(item.name == name for name, item in store.FILES.items())
+
+
+def test_the_catalogue_has_the_names_that_the_course_uses():
+    assert {"efficientnet_lite0", "minilm", "flower_photos", "colorectal_histology"} <= set(store.FILES)
+    assert {"breastmnist_128", "movie_reviews"} <= set(store.FILES)
+
+
+def test_importing_the_store_stays_light():
+    script = textwrap.dedent(
+        """
+        import sys, tlutils.store
+        print([name for name in ("pooch", "requests", "tqdm", "numpy", "keras") if name in sys.modules])
+        """
+    )
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"

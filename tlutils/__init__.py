@@ -1,0 +1,1 @@
+"""Helpers of the course "Transfer Learning, measured": they hide the plumbing, never the subject."""

@@ -1,0 +1,246 @@
+"""The command ``tlutils``: read the command line, call one function, print what it returns."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+_ROOT = Path(__file__).resolve().parent.parent
+_INTERRUPTED = 130
+
+
+class _Group(click.Group):
+    """Commands whose errors that the reader can put right are printed as one sentence, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from tlutils.settings import UserError
+
+        try:
+            return super().invoke(ctx)
+        except (UserError, OSError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tlutils")
+def main() -> None:
+    """Run the course "Transfer Learning, measured" and collect what its notebooks measured."""
+
+
+@main.command()
+@click.argument("notebooks", nargs=-1, metavar="[NOTEBOOK]...")
+@click.option("-p", "pairs", type=(str, str), multiple=True, metavar="NAME VALUE", help="Set a notebook's parameter.")
+@click.option(
+    "-o",
+    "--output-dir",
+    "output_dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("build/run"),
+    show_default=True,
+    help="Folder for the executed copies.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Notebooks at a time; default: cores / 2, at most 2.")
+def run(notebooks: tuple[str, ...], pairs: tuple[tuple[str, str], ...], output_dir: Path, jobs: int | None) -> None:
+    """Execute notebooks and print seconds, claims held and status of each.
+
+    NOTEBOOK is a path or the name of a lesson such as 03_vgg16; without any, the whole course runs. A VALUE is read as
+    the notebook's parameters cell declares it: text as it stands, numbers as Python writes them (1e-4), true or false.
+    Named notebooks must all know the parameter NAME; when the whole course runs, it goes to those that know it.
+
+    The exit code is not 0 if a notebook fails. A claim that does not hold counts as failure too, unless -p was given:
+    the course states its claims for its own parameters.
+    """
+    from tlutils import runs
+
+    # A batch system ends a job with SIGTERM, and a shell starts a background job deaf to SIGINT; in both cases the
+    # kernels should be stopped as on Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    chosen = [_find(name) for name in notebooks] or sorted(_course_folder().glob("*.ipynb"))
+    declared: dict[str, str] = {}
+    for notebook in chosen if pairs else []:
+        declared |= runs.parameters_of(notebook)
+    parameters = {name: runs.parse_value(name, text, declared.get(name, "None")) for name, text in pairs}
+    try:
+        results = runs.run(chosen, output_dir, parameters, jobs=jobs, by_some=not notebooks)
+    except runs.Interrupted as interrupted:
+        click.echo(runs.table(interrupted.results))
+        click.echo("Interrupted; the notebooks above are finished.", err=True)
+        sys.exit(_INTERRUPTED)
+    click.echo(runs.table(results))
+    tolerated = {"ok", "claims failed"} if pairs else {"ok"}
+    sys.exit(any(result.status not in tolerated for result in results))
+
+
+def _course_folder() -> Path:
+    from tlutils.settings import UserError
+
+    folder = _ROOT / "notebooks"
+    if not any(folder.glob("*.ipynb")):
+        raise UserError(f"There are no notebooks in {folder}. Give the paths of the notebooks to run.")
+    return folder
+
+
+def _find(name: str) -> Path:
+    """Return the notebook at a path, or the lesson of that name."""
+    import difflib
+
+    from tlutils.settings import UserError
+
+    if Path(name).is_file():
+        return Path(name)
+    lessons = {path.stem: path for path in sorted(_course_folder().glob("*.ipynb"))}
+    if name.removesuffix(".ipynb") in lessons:
+        return lessons[name.removesuffix(".ipynb")]
+    close = difflib.get_close_matches(name, lessons, n=1)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    raise UserError(f"There is no notebook {name!r}. {hint}Give a path or one of {', '.join(lessons)}.")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the records as a JSON list and nothing else.")
+@click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a row per run to FILE.")
+def collect(folder: Path, as_json: bool, csv_file: Path | None) -> None:
+    """Gather the records of all executed notebooks below FOLDER."""
+    from tlutils import runs
+
+    results = runs.survey(folder)
+    for result in results:
+        if result.status == "unreadable":
+            click.echo(f"Left out: {result.message}", err=True)
+    records = runs.records(results, folder)
+    if csv_file:
+        runs.write_csv(records, csv_file)
+    click.echo(json.dumps(records, indent=2) if as_json else runs.table(results))
+
+
+@main.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--all", "everything", is_flag=True, help="Everything, real data too: for a machine that will be offline."
+)
+def fetch(names: tuple[str, ...], everything: bool) -> None:
+    """Fetch and verify data and weights; without NAME, the pretrained weights that the quick profile uses."""
+    from tlutils import store
+
+    carried = [name for name, file in store.FILES.items() if isinstance(file, store.Carried)]
+    for name, path in store.fetch_all(store.FILES if everything else names or carried).items():
+        click.echo(f"{name}  {_megabytes(path)}  {path}")
+
+
+def _megabytes(path: Path) -> str:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return f"{sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
+
+
+@main.command()
+def doctor() -> None:
+    """Say whether the course can run on this machine, and if not, what to do next."""
+    facts, problems = examine()
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        click.echo(f"{name:{width}}  {value}")
+    click.echo()
+    for problem in problems:
+        click.echo(f"Problem: {problem}")
+    if problems:
+        sys.exit(1)
+    click.echo("The course can run here.")
+
+
+def examine() -> tuple[list[tuple[str, str]], list[str]]:
+    """Look at everything that the course needs from the machine.
+
+    Returns
+    -------
+    facts : list of (str, str)
+        Name and finding, in the order to print them.
+    problems : list of str
+        What keeps the course from running, each with the next step; empty if nothing does.
+    """
+    from importlib import metadata
+
+    import psutil
+
+    from tlutils import runs, settings, store
+
+    facts = [("tlutils", metadata.version("tlutils")), ("python", platform.python_version())]
+    problems = []
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        problems.append("This Python is outside 3.11 to 3.13; make an environment with one of these.")
+    for package in ("keras", "tensorflow", "numpy", "papermill", "jupyterlab"):
+        facts.append((package, metadata.version(package)))
+
+    # In another process: a TensorFlow built for other processors ends the process that imports it.
+    loading = subprocess.run(
+        [sys.executable, "-c", "import keras; print(keras.backend.backend())"], capture_output=True, text=True
+    )
+    if loading.returncode == 0:
+        facts.append(("keras backend", loading.stdout.split()[-1]))
+    else:
+        facts.append(("keras backend", "cannot be loaded"))
+        last = (loading.stderr.strip() or f"exit code {loading.returncode}").splitlines()[-1]
+        problems.append(f"Keras does not start ({last}). Install the environment again, or set KERAS_BACKEND.")
+
+    memory = psutil.virtual_memory()
+    facts.append(("processor cores", f"{os.cpu_count()}, notebooks at a time: {runs.default_jobs()}"))
+    facts.append(("memory", f"{memory.total / 1e9:.1f} GB, {memory.available / 1e9:.1f} GB free"))
+    if memory.available < 2e9:
+        problems.append("Less than 2 GB of memory are free; close other programs.")
+
+    try:
+        cache = settings.cache_dir()
+    except settings.UserError as error:
+        facts.append(("cache folder", "not writable"))
+        problems.append(str(error))
+    else:
+        free = shutil.disk_usage(cache).free
+        facts.append(("cache folder", f"{_from_home(cache)}, writable, {free / 1e9:.1f} GB free"))
+        if free < 1e9:
+            problems.append(f"Less than 1 GB is free at {cache}; make room or set TLUTILS_CACHE to a folder with more.")
+        for name, file in store.FILES.items():
+            if isinstance(file, store.Carried):
+                present = all((cache / "downloads" / part.path).is_file() for part in file.parts)
+                facts.append((name, "present" if present else f"fetched when first used, or now: tlutils fetch {name}"))
+    facts.append(("mirror", os.environ.get("TLUTILS_MIRROR") or "none (TLUTILS_MIRROR is not set)"))
+
+    mini = _ROOT / "data" / "vgg16_mini.npz"
+    facts.append(("vgg16_mini", "present" if mini.is_file() else "missing"))
+    if not mini.is_file():
+        problems.append(f"{_from_home(mini)} is missing; check the repository out again, or run `tlutils pretrain`.")
+    return facts, problems
+
+
+def _from_home(path: Path) -> str:
+    return f"~/{path.relative_to(Path.home()).as_posix()}" if path.is_relative_to(Path.home()) else str(path)
+
+
+@main.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=_ROOT / "data" / "vgg16_mini.npz",
+    show_default="data/vgg16_mini.npz",
+    help="Weights file to write; the data card goes beside it.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=2), default=12, show_default=True)
+@click.option("--per-class", type=click.IntRange(min=1), default=500, show_default=True, help="Pictures of each class.")
+def pretrain(output: Path, seed: int, epochs: int, per_class: int) -> None:
+    """Train vgg16_mini on the synthetic source task; killed, it goes on from its last full epoch."""
+    from tlutils import pretraining
+
+    checkpoints = Path("build") / f"pretrain-{per_class}-{epochs}-{seed}"
+    facts = pretraining.pretrain(output, per_class=per_class, epochs=epochs, seed=seed, checkpoint_dir=checkpoints)
+    for name, value in facts.items():
+        click.echo(f"{name}: {value}")

@@ -1,0 +1,186 @@
+"""Cut a network in two, and compute what lies before the cut only once."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tlutils import datasets, settings
+
+if TYPE_CHECKING:
+    import keras
+
+
+def cut(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
+    """Split a network behind one of its layers.
+
+    The two parts share their layers with `model`: training the tail trains the model.
+
+    Parameters
+    ----------
+    model : keras.Model
+        One input, one output.
+    at : str
+        Name of the last layer of the trunk. Everything that flows to the output must pass through it.
+
+    Returns
+    -------
+    trunk, tail : keras.Model
+        ``tail(trunk(x))`` equals ``model(x)``. A cut behind the last layer leaves a tail that returns its input.
+
+    Raises
+    ------
+    settings.UserError
+        If there is no such layer, or if other paths lead round it.
+    """
+    import keras
+
+    names = [layer.name for layer in model.layers]
+    if at not in names:
+        near = difflib.get_close_matches(at, names, n=3, cutoff=0.3)
+        raise settings.UserError(
+            f"cut={at!r} is not a layer of {model.name}; near names: {', '.join(near) or 'none'}. "
+            "The attribute cuts of the backbone lists its cut points."
+        )
+    middle = model.get_layer(at).output
+    if at == names[-1]:
+        inputs = keras.Input(middle.shape[1:], name="activations")
+        return model, keras.Model(inputs, keras.layers.Identity(name="nothing_left")(inputs), name=f"{model.name}_tail")
+    try:
+        tail = keras.Model(middle, model.output, name=f"{model.name}_tail")
+    except ValueError as error:
+        raise settings.UserError(
+            f"cut={at!r} does not part {model.name}: another path leads round that layer (a shortcut). "
+            "Choose a layer from the backbone's attribute cuts."
+        ) from error
+    return keras.Model(model.input, middle, name=f"{model.name}_trunk"), tail
+
+
+def join(trunk: keras.Model, tail: keras.Model, *heads: keras.Model) -> keras.Model:
+    """Put the parts back together into one model that takes pictures.
+
+    Parameters
+    ----------
+    trunk, tail, *heads : keras.Model
+        Each takes what the one before it returns.
+
+    Returns
+    -------
+    keras.Model
+        Shares its weights with the parts.
+    """
+    import keras
+
+    inputs = keras.Input(trunk.input_shape[1:], name="pictures")
+    x = inputs
+    for part in (trunk, tail, *heads):
+        x = part(x)
+    return keras.Model(inputs, x)
+
+
+def compute_once(
+    trunk: keras.Model,
+    images: NDArray[np.uint8] | datasets.PictureFiles,
+    *,
+    batch_size: int = 32,
+    dtype: str = "float32",
+) -> NDArray[np.floating]:
+    """Return the trunk's activations, computed at the first call and read from disk at every later one.
+
+    The file's name is a hash of everything the activations depend on: the trunk's layers and weights, the pictures and
+    their size, the number format and the Keras backend. A changed input is a new file; nothing ever goes stale.
+
+    Parameters
+    ----------
+    trunk : keras.Model
+        Run in inference mode.
+    images : uint8 array or PictureFiles, shape (n, size, size, 3)
+        Read batch by batch, so that memory does not grow with n.
+    batch_size : int
+        Pictures computed together.
+    dtype : str
+        ``"float32"``, or ``"float16"`` for half the disk space and three significant digits.
+
+    Returns
+    -------
+    array, shape (n, ...)
+        A read-only memory map in the cache folder.
+
+    Raises
+    ------
+    settings.UserError
+        Wrong size or number format, no pictures, cache folder not writable, disk full.
+    """
+    if dtype not in ("float16", "float32"):
+        raise settings.UserError(f'dtype={dtype!r} cannot be stored; choose "float32" or "float16".')
+    if tuple(images.shape[1:]) != tuple(trunk.input_shape[1:]):
+        raise settings.UserError(
+            f"The pictures have shape {tuple(images.shape[1:])}, the trunk takes {tuple(trunk.input_shape[1:])}; "
+            "use dataset.resized(backbone.image_size)."
+        )
+    if len(images) == 0:
+        raise settings.UserError("There are no pictures to compute activations of; check the split or the folder.")
+    folder = settings.cache_dir() / "activations"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{_key(trunk, images, dtype)}.npy"
+    if not path.exists():
+        _compute(trunk, images, batch_size, dtype, path)
+    return np.load(path, mmap_mode="r")
+
+
+def _key(trunk: keras.Model, images: NDArray[np.uint8] | datasets.PictureFiles, dtype: str) -> str:
+    """Hash of everything that the activations depend on."""
+    import keras
+
+    # Keras numbers unnamed layers through the session ("input_layer_3"): positions say the same and stay the same.
+    config = trunk.get_config()
+    config["name"] = ""
+    text = json.dumps(config, sort_keys=True, default=str)
+    for position, layer in enumerate(trunk.layers):
+        text = text.replace(f'"{layer.name}"', f'"{position}"')
+    digest = hashlib.sha256(f"{keras.backend.backend()} {dtype} {text}".encode())
+    for value in trunk.get_weights():
+        digest.update(np.ascontiguousarray(value).data)
+    digest.update(datasets.fingerprint(images).encode())
+    return digest.hexdigest()[:40]
+
+
+def _compute(
+    trunk: keras.Model,
+    images: NDArray[np.uint8] | datasets.PictureFiles,
+    batch_size: int,
+    dtype: str,
+    path: Path,
+) -> None:
+    """Write the activations to a temporary file and rename it: whoever finds `path` finds it whole."""
+    from tqdm.auto import tqdm
+
+    shape = (len(images), *trunk.output_shape[1:])
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+    # Plain writes rather than a writable memory map: on a full disk a write raises an error, a map kills the process.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            with tqdm(total=len(images), unit="picture", desc="trunk", delay=5, leave=False) as bar:
+                for start in range(0, len(images), batch_size):
+                    batch = np.asarray(images[start : start + batch_size])
+                    file.write(trunk.predict_on_batch(batch).astype(dtype).tobytes())
+                    bar.update(len(batch))
+        os.replace(temporary, path)
+    except OSError as error:
+        needed = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        raise settings.UserError(
+            f"The activations could not be written to {path.parent} ({error.strerror}); they need {needed:,} bytes. "
+            "Free some space, choose dtype='float16' or set TLUTILS_CACHE to another disk. Nothing was left behind."
+        ) from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)

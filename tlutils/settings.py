@@ -1,0 +1,193 @@
+"""Check what a notebook was asked to do, once, before anything is computed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROFILES = ("quick", "full")
+
+# What TensorFlow's C++ side says on standard error at every start on a machine without an NVIDIA GPU, and what says
+# nothing about the reader's work. Anything else that it prints is passed on.
+_STARTUP_CHATTER = re.compile(
+    r"cuda|cuInit|cudart|cuDNN|cuBLAS|cuFFT|TensorRT|tensorrt|oneDNN custom operations|cpu_feature_guard"
+    r"|To enable the following instructions|absl::InitializeLog|computation_placer|port\.cc|XLA service|NUMA node",
+    re.IGNORECASE,
+)
+
+
+class UserError(Exception):
+    """Something the reader can put right; its message says how."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the notebook was asked to do, checked.
+
+    Attributes
+    ----------
+    profile : str
+        ``"quick"`` (offline, minutes on two cores) or ``"full"`` (real data, downloads).
+    seed : int
+        Every random choice follows from it.
+    data_dir : Path or None
+        The reader's own pictures.
+    """
+
+    profile: str
+    seed: int
+    data_dir: Path | None
+
+    @property
+    def quick(self) -> bool:
+        """Whether the short, offline profile was chosen."""
+        return self.profile == "quick"
+
+
+def check(*, profile: str = "quick", seed: int = 0, data_dir: str = "", **counts: int) -> Settings:
+    """Validate a notebook's parameters, seed every random generator and make the computation repeatable.
+
+    Parameters
+    ----------
+    profile : str
+        One of `PROFILES`.
+    seed : int
+        0 to 2**32 - 1.
+    data_dir : str
+        A folder, or the empty string for none. A relative path is looked up from the working directory, then from the
+        folder above it, since nbval and papermill start notebooks in different folders.
+    **counts : int
+        Any further parameters that must be whole numbers of at least 1, such as ``epochs=20``.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    UserError
+        For the first parameter that cannot be used; it names the value and the valid choices.
+
+    Examples
+    --------
+    >>> check(profile="quick", seed=3, epochs=20)
+    Settings(profile='quick', seed=3, data_dir=None)
+    >>> check(profile="fast")
+    Traceback (most recent call last):
+    ...
+    tlutils.settings.UserError: profile='fast' is unknown; choose "quick" (offline, minutes) or "full" (real data).
+    """
+    if profile not in PROFILES:
+        raise UserError(f'profile={profile!r} is unknown; choose "quick" (offline, minutes) or "full" (real data).')
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise UserError(f"seed={seed!r} cannot seed the random generators; give a whole number from 0 to {2**32 - 1}.")
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise UserError(f"{name}={count!r} must be a whole number of at least 1.")
+    folder = _existing_folder(data_dir) if data_dir else None
+    make_repeatable(seed)
+    return Settings(profile, seed, folder)
+
+
+def _existing_folder(data_dir: str) -> Path:
+    given = Path(data_dir).expanduser()
+    for folder in (given, Path("..") / given):
+        if folder.is_dir():
+            return folder
+    what = "is a file, not a folder" if given.exists() else "does not exist"
+    raise UserError(
+        f"data_dir={data_dir!r} {what} (looked in the working directory and the one above it). "
+        "Give a folder that has one sub-folder of pictures per class."
+    )
+
+
+def make_repeatable(seed: int) -> None:
+    """Seed Python, NumPy and the Keras backend, and ask the backend for repeatable operations.
+
+    Two runs with the same seed on the same machine then give the same numbers, bit for bit.
+
+    Parameters
+    ----------
+    seed : int
+    """
+    with quiet_import():
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            # On a processor, TensorFlow's operations repeat themselves anyway; the switch would only slow tf.data down
+            # and fill the notebooks with its C++ warnings.
+            if tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.enable_op_determinism()
+        elif keras.backend.backend() == "torch":
+            import torch
+
+            torch.use_deterministic_algorithms(True)
+        keras.utils.set_random_seed(seed)
+    # A lesson trains dozens of small models on purpose; TensorFlow would advise against it in every other cell.
+    logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in record.getMessage())
+
+
+@contextlib.contextmanager
+def quiet_import() -> Iterator[None]:
+    """Drop TensorFlow's start-up chatter from standard error; let every other line through.
+
+    The chatter comes from C++ and bypasses `sys.stderr`, so the file descriptor itself is turned to a temporary file
+    for the time of the import.
+    """
+    # Kernels capture file descriptor 2; a process without one (pythonw) has nothing to keep quiet.
+    try:
+        kept = os.dup(2)
+    except OSError:
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    with tempfile.TemporaryFile() as caught:
+        sys.stderr.flush()
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            caught.seek(0)
+            for line in caught.read().decode(errors="replace").splitlines():
+                if line.strip() and not _STARTUP_CHATTER.search(line):
+                    print(line, file=sys.stderr)
+
+
+def cache_dir() -> Path:
+    """Return the folder for downloads and computed activations, made if need be.
+
+    Returns
+    -------
+    Path
+        ``$TLUTILS_CACHE`` if set, otherwise the operating system's cache folder for ``tlutils``.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be made or written to.
+    """
+    import pooch
+
+    folder = Path(os.environ.get("TLUTILS_CACHE") or pooch.os_cache("tlutils")).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"The cache folder {folder} cannot be written to ({error.strerror}). "
+            "Set the environment variable TLUTILS_CACHE to a folder of yours and start again."
+        ) from error
+    return folder
