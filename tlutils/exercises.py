@@ -66,7 +66,9 @@ def _crossing(answer: Any) -> str | None:
             for curves in ((flat, steep), (flat, [*steep[:2], 0.8, *steep[3:]]), (steep, flat), (flat, [0.1] * 5))
         )
     except Exception as error:
-        return f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150] if str(error) else ''}"
+        return (
+            f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150] if str(error) else ''}"
+        )
     if meets is None and touches is None:
         return NOT_SOLVED
     if meets == 3:
@@ -84,7 +86,7 @@ def _crossing(answer: Any) -> str | None:
     if first != 5:
         return f"Scratch may be level from the first size on; you return {first!r} then. The answer is that size."
     if isinstance(never, int | float):
-        return f"The curves may not meet; you return {never!r} then. Nothing was measured there: answer \"never\"."
+        return f'The curves may not meet; you return {never!r} then. Nothing was measured there: answer "never".'
     if never != "never":
         return f'The curves may not meet; you return {never!r} then. Return the word "never".'
     return None

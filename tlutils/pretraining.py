@@ -72,7 +72,7 @@ def _source_batches(world: worlds.World, batch_size: int, seed: int) -> keras.ut
             order = np.random.default_rng([seed, self.epoch]).permutation(len(world.labels))
             chosen = order[index * batch_size : (index + 1) * batch_size]
             rng = np.random.default_rng([seed, self.epoch, index])
-            pictures = np.rot90(world.pictures[chosen], k=rng.integers(4), axes=(1, 2))
+            pictures = np.rot90(world.pictures[chosen], k=int(rng.integers(4)), axes=(1, 2))
             if rng.integers(2):
                 pictures = pictures[:, :, ::-1]
             return _vgg_input(pictures) / _INPUT_SCALE, world.labels[chosen]
