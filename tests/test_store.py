@@ -634,6 +634,18 @@ def test_what_a_killed_unpacking_left_is_cleaned_up(tmp_path: Path):
     assert not left.exists()
 
 
+def test_a_file_that_came_with_the_course_is_verified(tmp_path: Path):
+    path = tmp_path / "data" / "poem.txt"
+    with pytest.raises(UserError, match=r"data/poem\.txt is not there"):
+        store.verify(path, _sha256(POEM))
+    path.parent.mkdir()
+    path.write_bytes(POEM)
+    store.verify(path, _sha256(POEM))
+    path.write_bytes(POEM[:-1])
+    with pytest.raises(UserError, match=r"data/poem\.txt has other bytes than published"):
+        store.verify(path, _sha256(POEM))
+
+
 def test_the_catalogue_keeps_each_file_in_a_place_of_its_own_below_the_downloads():
     paths = [part.path for item in store.FILES.values() for part in {*item.parts, item.download}]
     assert len(set(paths)) == len(paths)
