@@ -112,6 +112,22 @@ def test_fine_tuning_changes_copies_and_leaves_the_originals_alone():
     assert moved > 0
 
 
+def test_a_tail_cut_from_a_frozen_base_is_fine_tuned_all_the_same():
+    from tlutils.cut import cut
+
+    inputs = keras.Input((4, 4, 3))
+    x = keras.layers.Conv2D(3, 1, name="trunk")(inputs)
+    base = keras.Model(inputs, keras.layers.Conv2D(6, 3, padding="same", name="top")(x))
+    base.trainable = False
+    _, tail = cut(base, "trunk")
+    maps = np.random.default_rng(0).normal(size=(16, 4, 4, 3)).astype("float32")
+    labels = np.arange(16) % 2
+    head = tuning.train_head(tail.predict(maps, verbose=0), labels, 2)
+    tuned = tuning.fine_tune(tail, head, maps, labels, epochs=2, learning_rate=1e-3)
+    moved = tuned.layers[0].get_layer("top").get_weights()[0] - tail.get_layer("top").get_weights()[0]
+    assert np.abs(moved).max() > 0
+
+
 def test_fine_tuning_holds_every_batchnorm_layer_still():
     maps = np.random.default_rng(0).normal(3, 2, size=(16, 4, 4, 3)).astype("float32")
     labels = np.arange(16) % 2

@@ -210,7 +210,11 @@ def fine_tune(
     import keras
 
     model = keras.Sequential([keras.Input(activations.shape[1:]), copy(tail), copy(head)])
-    model.trainable = True
+    # Layer by layer: a tail cut from a frozen base has frozen layers, and setting the attribute of a model around them
+    # does not reach every one (Keras 3.15).
+    for part in model.layers:
+        for layer in part.layers:
+            layer.trainable = True
     freeze_batchnorm(model)
     train(model, activations, labels, epochs=epochs, learning_rate=learning_rate, validation=validation)
     return model
