@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -16,6 +17,9 @@ collect_ignore = ["bench.py"]
 
 def pytest_configure() -> None:
     """Keep fetched weights from one test session to the next, apart from the user's own cache; check the backend."""
+    # A slow machine is no defect of the code.
+    settings.register_profile("no deadline", deadline=None)
+    settings.load_profile("no deadline")
     os.environ.setdefault("TLUTILS_CACHE", str(ROOT / "build" / "cache"))
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if importlib.util.find_spec(backend) is None:

@@ -9,11 +9,12 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
-from tlutils import backbones, store
+from tlutils import architectures, backbones, store
 from tlutils.settings import UserError
 
 NAMES = list(backbones.CATALOGUE)
@@ -139,10 +140,17 @@ def test_damaged_or_foreign_weights_are_refused_with_their_name(tmp_path, damage
 
 @pytest.fixture(scope="module")
 def vgg16_file(tmp_path_factory):
-    """A file of ImageNet VGG16's layout with random weights, and the network it was saved from."""
+    """A file of the layout that Keras publishes for VGG16, with random weights, and the network it belongs to."""
     network = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
-    path = tmp_path_factory.mktemp("weights") / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.weights.h5"
-    network.save_weights(path)
+    path = tmp_path_factory.mktemp("weights") / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in network.layers]
+        for layer in network.layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}_{kind}_1:0" for kind, _ in zip("Wb", layer.weights, strict=False)]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, values in zip(names, layer.get_weights(), strict=True):
+                group[name] = values
     return network, path
 
 
@@ -184,3 +192,13 @@ def test_mobilenet_takes_the_file_that_keras_publishes(real_data):
     raw = pictures(2, 64)
     expected = reference.predict(keras.applications.mobilenet.preprocess_input(raw.astype("float32")), verbose=0)
     np.testing.assert_allclose(backbone.model.predict(raw, verbose=0), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_small_control_network_takes_raw_pictures_and_returns_logits():
+    network = architectures.small_network(64, 3)
+    assert network.input_shape == (None, 64, 64, 3) and network.output_shape == (None, 3)
+    # Kernels of 3 x 3 without bias, four BatchNormalizations of four numbers a channel, one dense layer with bias.
+    assert (
+        network.count_params() == 9 * (3 * 16 + 16 * 32 + 32 * 64 + 64 * 128) + 4 * (16 + 32 + 64 + 128) + 128 * 3 + 3
+    )
+    assert network.predict(pictures(2, 64), verbose=0).shape == (2, 3)

@@ -465,8 +465,8 @@ def test_a_dataset_says_in_words_whether_it_is_real(folder: Path):
 
 def test_many_classes_are_counted_not_listed():
     dataset = datasets.load("synthetic_source", per_class=1)
-    assert repr(dataset).endswith("square/rings: 1, and 30 more)")
-    assert "<td>and 30 more classes</td><td>30</td>" in dataset._repr_html_()
+    assert repr(dataset).endswith("triangle/spirals: 1, and 50 more)")
+    assert "<td>and 50 more classes</td><td>50</td>" in dataset._repr_html_()
 
 
 def test_the_table_escapes_what_a_folder_may_be_called(tmp_path: Path):

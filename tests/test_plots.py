@@ -136,3 +136,28 @@ def test_a_band_shows_mean_range_and_label() -> None:
     (label,) = axis.texts
     assert label.get_text().strip() == "scratch"
     assert label.xy == (10, pytest.approx(0.7))
+
+
+def test_a_row_per_method_shows_every_seed_and_the_mean():
+    figure = plots.by_seed({"ours": [0.5, 0.7], "theirs": [0.2, 0.2]}, ["black", "blue"], "accuracy", 0.25)
+    [axis] = figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["ours", "theirs"]
+    assert [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "|"] == pytest.approx([0.6, 0.2])
+    assert sorted(axis.lines[0].get_xdata()) == [0.5, 0.7]
+    assert [text.get_text() for text in axis.texts] == ["0.60", "0.20"]
+
+
+def test_a_confusion_matrix_shows_its_counts_true_classes_downwards():
+    figure = plots.confusion(np.array([[3, 1], [0, 2]]), ["cat", "dog"])
+    [axis] = figure.axes
+    found = {(int(text.get_position()[1]), int(text.get_position()[0])): text.get_text() for text in axis.texts}
+    assert found == {(0, 0): "3", (0, 1): "1", (1, 0): "0", (1, 1): "2"}
+    assert axis.get_ylabel() == "true class"
+
+
+def test_a_heat_map_brightens_a_picture_where_it_is_hot():
+    maps = np.zeros((1, 2, 2), dtype=np.float32)
+    maps[0, 0, 1] = 1
+    laid = plots.overlaid(np.full((1, 2, 2, 3), 100, dtype=np.uint8), maps)
+    assert laid.shape == (1, 2, 2, 3) and laid.dtype == np.uint8
+    assert laid.sum(axis=-1)[0].argmax() == 1

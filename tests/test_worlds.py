@@ -56,7 +56,7 @@ def test_shapes_and_types_are_as_documented(draw: Draw):
 
 def test_the_source_task_has_every_outline_with_every_texture():
     names = worlds.source_shapes(per_class=1, seed=0, size=16).class_names
-    assert len(names) == 40
+    assert len(names) == 60
     assert set(names) == {f"{outline}/{texture}" for outline in worlds.OUTLINES for texture in worlds.TEXTURES}
 
 

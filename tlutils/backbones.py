@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlutils import architectures, checkpoints, settings, store
+from tlutils import architectures, checkpoints, settings, store, worlds
 
 if TYPE_CHECKING:
     import keras
@@ -222,7 +222,9 @@ def _mini(size: int, top: bool) -> keras.Model:
     if not top:
         return base
     pooled = keras.layers.GlobalAveragePooling2D(name="pooling")(base.output)
-    return keras.Model(base.input, keras.layers.Dense(40, "softmax", name="source_classes")(pooled), name=base.name)
+    n_classes = len(worlds.OUTLINES) * len(worlds.TEXTURES)
+    classes = keras.layers.Dense(n_classes, "softmax", name="source_classes")(pooled)
+    return keras.Model(base.input, classes, name=base.name)
 
 
 def _from_keras(constructor: str, **options: Any) -> Callable[[int, bool], keras.Model]:

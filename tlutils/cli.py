@@ -234,8 +234,8 @@ def _from_home(path: Path) -> str:
     help="Weights file to write; the data card goes beside it.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--epochs", type=click.IntRange(min=2), default=12, show_default=True)
-@click.option("--per-class", type=click.IntRange(min=1), default=500, show_default=True, help="Pictures of each class.")
+@click.option("--epochs", type=click.IntRange(min=2), default=16, show_default=True)
+@click.option("--per-class", type=click.IntRange(min=1), default=400, show_default=True, help="Pictures in an epoch.")
 def pretrain(output: Path, seed: int, epochs: int, per_class: int) -> None:
     """Train vgg16_mini on the synthetic source task; killed, it goes on from its last full epoch."""
     from tlutils import pretraining

@@ -61,10 +61,11 @@ def _crossing(answer: Any) -> str | None:
     sizes = [5, 10, 20, 50, 100]
     flat, steep = [0.7, 0.75, 0.8, 0.82, 0.84], [0.2, 0.4, 0.7, 0.85, 0.95]
     try:
-        meets, touches, first, never = (
+        # A list: in a generator, an answer's StopIteration would surface under another name.
+        meets, touches, first, never = [
             answer(sizes, *curves)
             for curves in ((flat, steep), (flat, [*steep[:2], 0.8, *steep[3:]]), (steep, flat), (flat, [0.1] * 5))
-        )
+        ]
     except Exception as error:
         return (
             f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150] if str(error) else ''}"
@@ -154,6 +155,8 @@ def _repaired_program(answer: Any) -> str | None:
         return "Fault 7 is still there: Flatten keeps every position. Pool globally before the dense layer."
     if not model.compiled:
         return "Compile the model inside the function: optimiser, loss, metrics."
+    if not model.trainable_variables:
+        return "Everything is frozen, the new head too; only the base should be."
     rng = np.random.default_rng(0)
     pictures = rng.normal(size=(12, 8, 8, 3)).astype("float32")
     labels = np.arange(12) % 3
@@ -164,8 +167,6 @@ def _repaired_program(answer: Any) -> str | None:
         return f"The model does not train: {str(error).splitlines()[0][:150]}"
     if any(not np.array_equal(a, b) for a, b in zip(before, base.get_weights(), strict=True)):
         return "Fault 1 is still there: the base's weights moved. Set base.trainable = False before compile."
-    if not model.trainable_variables:
-        return "Everything is frozen, the new head too; only the base should be."
     if float(np.asarray(model.optimizer.learning_rate)) > 0.05:
         return (
             f"A learning rate of {float(np.asarray(model.optimizer.learning_rate)):g} is too large for Adam; try 1e-3."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,18 +143,76 @@ def band(
     axis.annotate(f" {label}", (x[-1], mean[-1]), color=colour, va="center", annotation_clip=False)
 
 
-def heat_colours(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Colour heat maps, dark for 0 and bright for 1, readable with any colour vision.
+def by_seed(results: Mapping[str, Sequence[float]], colours: Sequence[str], label: str, chance: float) -> Figure:
+    """Draw one row per method: a dot for each seed, a bar and a number for the mean.
 
     Parameters
     ----------
-    maps : float32 array, shape (n, height, width)
+    results : mapping from the method's name to one value per seed, 0 to 1
+        Drawn from top to bottom.
+    colours : sequence of str
+        One for each row.
+    label : str
+        What the values are.
+    chance : float
+        What guessing gives; a dotted line.
 
     Returns
     -------
-    float32 array, shape (n, height, width, 3)
-        RGB, 0 to 1.
+    Figure
+    """
+    figure, axis = subplots(width=8, height=0.7 + 0.45 * len(results))
+    for row, (values, colour) in enumerate(zip(results.values(), colours, strict=True)):
+        mean = float(np.mean(values))
+        axis.plot(values, [row] * len(values), "o", color=colour, alpha=0.6)
+        axis.plot(mean, row, "|", color=colour, markersize=20, markeredgewidth=3)
+        axis.text(1.02, row, f"{mean:.2f}", color=colour, va="center")
+    axis.axvline(chance, color="black", linewidth=1, linestyle=":")
+    axis.set(yticks=range(len(results)), yticklabels=results, xlim=(0, 1), ylim=(len(results) - 0.5, -0.5))
+    axis.set_xlabel(f"{label} (dot: a seed; bar: mean; dotted line: guessing)")
+    return figure
+
+
+def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
+    """Draw a confusion matrix with its counts.
+
+    Parameters
+    ----------
+    matrix : int array, shape (n_classes, n_classes)
+        Row: the true class. Column: the predicted class.
+    class_names : sequence of str
+
+    Returns
+    -------
+    Figure
+    """
+    side = max(3.6, 0.55 * len(class_names))
+    figure, axis = subplots(width=side + 1, height=side)
+    axis.imshow(matrix, cmap="Blues")
+    for (row, column), count in np.ndenumerate(matrix):
+        axis.text(column, row, count, ha="center", va="center", color="white" if count > matrix.max() / 2 else "black")
+    ticks = range(len(class_names))
+    axis.set(xticks=ticks, yticks=ticks, xlabel="predicted class", ylabel="true class")
+    axis.set_yticklabels(class_names)
+    axis.set_xticklabels(class_names, rotation=30, ha="right")
+    axis.grid(False)
+    return figure
+
+
+def overlaid(pictures: NDArray[np.uint8], maps: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Lay coloured heat maps over pictures, dark for 0 and bright for 1, readable with any colour vision.
+
+    Parameters
+    ----------
+    pictures : uint8 array, shape (n, height, width, 3)
+    maps : float32 array, shape (n, height, width)
+        0 to 1.
+
+    Returns
+    -------
+    uint8 array, shape (n, height, width, 3)
     """
     from matplotlib import colormaps
 
-    return np.asarray(colormaps["inferno"](np.clip(maps, 0, 1))[..., :3], dtype=np.float32)
+    colours = colormaps["inferno"](np.clip(maps, 0, 1))[..., :3]
+    return (0.35 * pictures + 0.65 * 255 * colours).astype(np.uint8)

@@ -45,7 +45,7 @@ class World:
     truth: dict[str, NDArray[np.generic]] = field(default_factory=dict)
 
 
-# The source task: ten outlines times four textures. Numbers are (m, n1, n2, n3) of the superformula, chosen by eye so
+# The source task: ten outlines times six textures. Numbers are (m, n1, n2, n3) of the superformula, chosen by eye so
 # that neighbours share a symmetry but not a contour: the network must look at curvature, not only count corners.
 OUTLINES: dict[str, tuple[float, float, float, float]] = {
     "disc": (0, 1.0, 1.0, 1.0),
@@ -59,7 +59,7 @@ OUTLINES: dict[str, tuple[float, float, float, float]] = {
     "blossom": (10, 2.2, 4.0, 4.0),
     "burr": (18, 1.6, 2.6, 2.6),
 }
-TEXTURES = ("stripes", "rings", "spokes", "spots")
+TEXTURES = ("stripes", "zigzags", "rings", "spirals", "spokes", "spots")
 FLOWERS = ("daisy", "dandelion", "rose", "sunflower", "tulip")
 RIPENESS = ("green", "turning", "yellow", "orange", "red")
 
@@ -136,8 +136,12 @@ def _texture(name: str, u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
     fineness = rng.uniform(9, 17)
     if name == "stripes":
         wave = np.sin(fineness * u)
+    elif name == "zigzags":
+        wave = np.sin(fineness * (u + 0.3 * np.arcsin(np.sin(fineness / 2 * v))))
     elif name == "rings":
         wave = np.sin(fineness * radius)
+    elif name == "spirals":
+        wave = np.sin(fineness * radius + rng.choice((-3, -2, -1, 1, 2, 3)) * angle)
     elif name == "spokes":
         wave = np.sin(rng.integers(7, 14) * angle)
     else:
@@ -285,7 +289,7 @@ def _draw(
 
 
 def source_shapes(per_class: int, seed: int, size: int = 64) -> World:
-    """Draw the synthetic source task: forty classes, ten outlines times four textures, colours without meaning.
+    """Draw the synthetic source task: sixty classes, ten outlines times six textures, colours without meaning.
 
     Parameters
     ----------
@@ -305,7 +309,7 @@ def source_shapes(per_class: int, seed: int, size: int = 64) -> World:
     --------
     >>> world = source_shapes(per_class=1, seed=0)
     >>> world.pictures.shape, len(world.class_names), world.class_names[1]
-    ((40, 64, 64, 3), 40, 'disc/rings')
+    ((60, 64, 64, 3), 60, 'disc/zigzags')
     """
     names = tuple(f"{outline}/{texture}" for outline in OUTLINES for texture in TEXTURES)
     return _draw(_source_object, names, per_class, seed, size)
