@@ -20,7 +20,7 @@ run: $(ENV) ## execute the whole course and print seconds, claims and status of 
 	$(BIN)/tlutils run --output-dir build/run
 
 test: export TLUTILS_CACHE ?= $(CURDIR)/build/cache
-test: $(ENV) ## check style and types, run the unit tests, compare every notebook with its stored outputs
+test: $(ENV) ## check style and types, run the unit tests, execute every notebook and check its claims
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

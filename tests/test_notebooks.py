@@ -147,6 +147,21 @@ def test_a_student_copy_without_solutions_runs_to_its_end_with_another_seed(path
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backbone", "weights"), [("efficientnet_lite0", ""), ("mobilenet", "mobilenet_2_5_224_tf_no_top.h5")]
+)
+def test_the_vgg16_lesson_learns_from_twenty_real_photographs_of_each_flower(
+    backbone: str, weights: str, real_data: Path, tmp_path: Path
+) -> None:
+    parameters = {"data_dir": str(real_data / "flowers"), "backbone": backbone, "labels_per_class": 20}
+    if weights:
+        parameters["weights"] = str(real_data / "weights" / weights)
+    [result] = runs.run([FOLDER / "03_vgg16.ipynb"], tmp_path, parameters)
+    assert result.status in ("ok", "claims failed"), result.message
+    assert result.record is not None and result.record["metrics"]["test_accuracy"] >= 0.80
+
+
+@pytest.mark.slow
 def test_the_same_seed_twice_gives_the_same_record_bit_for_bit(tmp_path: Path) -> None:
     first, second = (runs.run(LESSONS[:1], tmp_path / folder)[0] for folder in ("first", "second"))
     assert first.record is not None and second.record is not None, first.message + second.message

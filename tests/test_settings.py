@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nbclient import NotebookClient
 
 import tlutils
 from tlutils import settings
@@ -216,3 +218,14 @@ def test_a_cache_folder_that_cannot_be_written_is_named_with_the_way_out(
 @given(st.integers(min_value=0, max_value=2**32 - 1), st.integers(min_value=1))
 def test_every_seed_in_range_and_every_positive_count_is_accepted(seed: int, count: int) -> None:
     assert settings.check(seed=seed, epochs=count).seed == seed
+
+
+def test_in_a_notebook_an_error_of_the_reader_shows_its_message_and_the_readers_own_line_only():
+    notebook = nbformat.v4.new_notebook()
+    source = "from tlutils import datasets\n\nfound = datasets.from_folder('nowhere')"
+    notebook.cells = [nbformat.v4.new_code_cell(source)]
+    NotebookClient(notebook, timeout=120, kernel_name="python3", allow_errors=True).execute()
+    [error] = [output for output in notebook.cells[0].outputs if output.output_type == "error"]
+    message, empty, line = error.traceback
+    assert message.startswith("UserError: 'nowhere' does not exist") and empty == ""
+    assert line == "in line 3 of this cell: found = datasets.from_folder('nowhere')"

@@ -44,7 +44,7 @@ def test_a_trained_head_is_about_as_good_as_logistic_regression():
     assert accuracy(head, test_features, test_labels) >= reference - 0.03
 
 
-@pytest.mark.parametrize("scale", [1e-4, 1e4])
+@pytest.mark.parametrize("scale", [1e-12, 1e-4, 1e4])
 def test_the_scale_of_the_features_does_not_matter(scale):
     keras.utils.set_random_seed(0)
     plain = tuning.train_head(*clusters(0), 3).predict(clusters(1)[0], verbose=0)

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,14 @@ _STARTUP_CHATTER = re.compile(
 
 class UserError(Exception):
     """Something the reader can put right; its message says how."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show in a notebook the message and the reader's own line, not the way through the package; IPython asks."""
+        own = [frame for frame in traceback.extract_tb(self.__traceback__) if "ipykernel" in frame.filename]
+        lines = [f"{type(self).__name__}: {self}"]
+        if own:
+            lines += ["", f"in line {own[0].lineno} of this cell: {own[0].line}"]
+        return lines
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,11 @@ def linear_head(activations: NDArray[np.floating], n_classes: int) -> keras.Sequ
         features = features.mean(axis=(1, 2))
     if not np.isfinite(features).all():
         raise settings.UserError("The activations hold NaN or infinite values; look at the pictures and the weights.")
-    deviation = features.std(axis=0)
-    typical = deviation.mean() or 1.0
-    variance = np.maximum(deviation, _SMALLEST_RELATIVE_DEVIATION * typical) ** 2
+    # In units of the typical deviation: Keras' Normalization divides by no less than 1e-7, which would swallow features
+    # smaller than that, such as those of a deep untrained network.
+    typical = float(features.std(axis=0).mean()) or 1.0
+    features = features / typical
+    variance = np.maximum(features.std(axis=0), _SMALLEST_RELATIVE_DEVIATION) ** 2
     # The sum of squares of a standardised input grows with its length; dividing by the length's root makes one
     # learning rate fit 16 channels and 1,280.
     variance = variance * features.shape[1] / 100
@@ -59,6 +61,7 @@ def linear_head(activations: NDArray[np.floating], n_classes: int) -> keras.Sequ
     head.add(keras.Input(activations.shape[1:], name="activations"))
     if activations.ndim == 4:
         head.add(keras.layers.GlobalAveragePooling2D(name="pool"))
+    head.add(keras.layers.Rescaling(1 / typical, name="unit"))
     head.add(keras.layers.Normalization(mean=features.mean(axis=0), variance=variance, name="standardise"))
     head.add(keras.layers.Dense(n_classes, kernel_initializer="zeros", name="classes"))
     return head
