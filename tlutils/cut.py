@@ -161,7 +161,7 @@ def _compute(
     path: Path,
 ) -> None:
     """Write the activations to a temporary file and rename it: whoever finds `path` finds it whole."""
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     shape = (len(images), *trunk.output_shape[1:])
     header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}

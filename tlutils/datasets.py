@@ -542,7 +542,7 @@ def _in_threads(
     function: Callable[[_Item], _Result], items: Sequence[_Item], *, progress: bool = False
 ) -> list[_Result]:
     """Call `function` on every item; Pillow decodes and resizes outside Python's lock, so threads use all cores."""
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     # Each thread holds a picture or two in full size; four keep 12-megapixel photographs below half a gigabyte.
     workers = min(4, os.cpu_count() or 1)
