@@ -135,6 +135,20 @@ def test_a_lesson_ends_with_a_record_whose_claims_all_hold(path: Path) -> None:
     assert [claim for claim in record["claims"] if claim["passed"] is not True] == []
 
 
+@pytest.mark.parametrize("lesson", ["00_start_here", "01_concepts"])
+def test_the_control_network_that_a_lesson_writes_out_is_the_one_of_the_package(lesson: str) -> None:
+    import keras
+
+    from tlutils import architectures, datasets, tuning
+
+    [cell] = [cell for cell in code_cells(FOLDER / f"{lesson}.ipynb") if "def small_network" in cell.source]
+    names: dict[str, Any] = {"keras": keras, "datasets": datasets, "tuning": tuning, "n_classes": 5}
+    exec(cell.source, names)
+    written, packaged = names["small_network"](), architectures.small_network(64, 5)
+    configs = [[layer.get_config() | {"name": ""} for layer in network.layers] for network in (written, packaged)]
+    assert configs[0] == configs[1] and len(configs[0]) == 19
+
+
 @pytest.mark.slow
 @each_lesson
 def test_a_student_copy_without_solutions_runs_to_its_end_with_another_seed(path: Path, tmp_path: Path) -> None:
