@@ -133,7 +133,7 @@ def predict(model: keras.Model, inputs: NDArray[np.generic], *, batch_size: int 
 
 
 def train_head(
-    activations: NDArray[np.floating], labels: NDArray[np.int64], n_classes: int, *, epochs: int = 60
+    activations: NDArray[np.floating], labels: NDArray[np.int64], n_classes: int, *, epochs: int = 20
 ) -> keras.Sequential:
     """Train a new linear head on activations that were computed once: a linear probe, feature extraction.
 
