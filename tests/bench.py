@@ -192,8 +192,17 @@ def _memory_child(folder: str) -> None:
     base = backbones.load("mobilenet", weights=None)
     pictures = datasets.from_folder(folder).resized(base.image_size)
     seconds, _ = timed(lambda: compute_once(base.model, pictures))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"count": len(pictures), "seconds": seconds, "peak_gigabytes": peak / 1e9}))
+    print(json.dumps({"count": len(pictures), "seconds": seconds, "peak_gigabytes": peak_bytes() / 1e9}))
+
+
+def peak_bytes() -> int:
+    """Most memory that this process has held."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts bytes
+    # Linux' ru_maxrss would begin with the peak of the process that started this one.
+    [line] = [line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM")]
+    return 1024 * int(line.split()[1])
 
 
 def import_seconds() -> float:
