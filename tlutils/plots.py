@@ -166,7 +166,8 @@ def by_seed(results: Mapping[str, Sequence[float]], colours: Sequence[str], labe
         mean = float(np.mean(values))
         axis.plot(values, [row] * len(values), "o", color=colour, alpha=0.6)
         axis.plot(mean, row, "|", color=colour, markersize=20, markeredgewidth=3)
-        axis.text(1.02, row, f"{mean:.2f}", color=colour, va="center")
+        # Rounded as pandas rounds, so that a table beside the figure shows the same number.
+        axis.text(1.02, row, f"{np.round(mean, 2):.2f}", color=colour, va="center")
     axis.axvline(chance, color="black", linewidth=1, linestyle=":")
     axis.set(yticks=range(len(results)), yticklabels=results, xlim=(0, 1), ylim=(len(results) - 0.5, -0.5))
     axis.set_xlabel(f"{label} (dot: a seed; bar: mean; dotted line: guessing)")
