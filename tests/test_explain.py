@@ -75,3 +75,9 @@ def test_enlarged_maps_keep_their_bright_corner():
     assert large.shape == (1, 64, 64)
     assert row < 16
     assert column >= 48
+
+
+def test_the_pointing_game_asks_for_the_brightest_point_only():
+    maps = np.array([[[0.1, 0.9], [0.8, 0.0]], [[0.7, 0.6], [0.5, 0.4]]])
+    masks = np.array([[[False, True], [False, False]], [[False, True], [True, True]]])
+    assert explain.pointing_game(maps, masks).tolist() == [True, False]

@@ -162,3 +162,18 @@ def test_a_copy_shares_nothing():
     twin = tuning.copy(original)
     twin.get_layer("convolution").set_weights([np.zeros((3, 3, 3, 6)), np.zeros(6)])
     assert np.abs(original.get_layer("convolution").get_weights()[0]).max() > 0
+
+
+@pytest.mark.parametrize("optimiser", [keras.optimizers.Adam, keras.optimizers.SGD])
+def test_a_restarted_model_trains_as_it_did_the_first_time(optimiser):
+    features, labels = clusters(0)
+    model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(3)])
+    model.compile(optimiser(0.03, **({"momentum": 0.9} if optimiser is keras.optimizers.SGD else {})), "mse")
+    start, results = model.get_weights(), []
+    for _ in range(2):
+        tuning.restart(model, start)
+        model.fit(features, np.eye(3)[labels], epochs=2, shuffle=False, verbose=0)
+        results.append(model.get_weights())
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    assert not np.array_equal(results[0][0], start[0])
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.03)

@@ -88,7 +88,7 @@ def join(trunk: keras.Model, tail: keras.Model, *heads: keras.Model) -> keras.Mo
 
 def compute_once(
     trunk: keras.Model,
-    images: NDArray[np.uint8] | datasets.PictureFiles,
+    images: NDArray[np.generic] | datasets.PictureFiles,
     *,
     batch_size: int = 32,
     dtype: str = "float32",
@@ -102,8 +102,8 @@ def compute_once(
     ----------
     trunk : keras.Model
         Run in inference mode.
-    images : uint8 array or PictureFiles, shape (n, size, size, 3)
-        Read batch by batch, so that memory does not grow with n.
+    images : uint8 array or PictureFiles, shape (n, size, size, 3); or array, shape (n, ...)
+        Pictures, or what an earlier trunk returned. Read batch by batch, so that memory does not grow with n.
     batch_size : int
         Pictures computed together.
     dtype : str
@@ -136,7 +136,7 @@ def compute_once(
     return np.load(path, mmap_mode="r")
 
 
-def _key(trunk: keras.Model, images: NDArray[np.uint8] | datasets.PictureFiles, dtype: str) -> str:
+def _key(trunk: keras.Model, images: NDArray[np.generic] | datasets.PictureFiles, dtype: str) -> str:
     """Hash of everything that the activations depend on."""
     import keras
 
@@ -155,7 +155,7 @@ def _key(trunk: keras.Model, images: NDArray[np.uint8] | datasets.PictureFiles, 
 
 def _compute(
     trunk: keras.Model,
-    images: NDArray[np.uint8] | datasets.PictureFiles,
+    images: NDArray[np.generic] | datasets.PictureFiles,
     batch_size: int,
     dtype: str,
     path: Path,

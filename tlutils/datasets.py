@@ -276,7 +276,7 @@ class Split:
         return f"Split(train: {len(self.train)}, validation: {len(self.validation)}, test: {len(self.test)} pictures)"
 
 
-def fingerprint(pictures: Pictures) -> str:
+def fingerprint(pictures: NDArray[np.generic] | PictureFiles) -> str:
     """Return a SHA-256 that changes with any pixel, with the order and with the size of the pictures.
 
     Parameters

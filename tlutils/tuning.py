@@ -108,6 +108,26 @@ def train(
     )
 
 
+def restart(model: keras.Model, weights: list[NDArray[np.floating]]) -> None:
+    """Set a compiled model back to given weights, and its optimiser to its first step.
+
+    Compiling takes longer than many trainings of this course: one model, set back, serves all seeds and splits.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled with an optimiser whose state starts at zero, such as Adam or SGD. The learning rate stays.
+    weights : list of arrays
+        As `keras.Model.get_weights` returns them.
+    """
+    import keras
+
+    model.set_weights(weights)
+    for variable in model.optimizer.variables:
+        if variable.name != "learning_rate":
+            variable.assign(keras.ops.zeros_like(variable))
+
+
 def predict(model: keras.Model, inputs: NDArray[np.generic], *, batch_size: int = 128) -> NDArray[np.int64]:
     """Return the class of the largest score.
 
