@@ -78,6 +78,14 @@ def test_enlarged_maps_keep_their_bright_corner():
 
 
 def test_the_pointing_game_asks_for_the_brightest_point_only():
-    maps = np.array([[[0.1, 0.9], [0.8, 0.0]], [[0.7, 0.6], [0.5, 0.4]]])
+    maps = np.array([[[0.1, 0.9], [0.8, 0.0]], [[0.7, 0.6], [0.5, 0.4]]], dtype="float32")
     masks = np.array([[[False, True], [False, False]], [[False, True], [True, True]]])
+    assert explain.pointing_game(maps, masks).tolist() == [True, False]
+
+
+def test_the_pointing_game_is_played_on_masks_finer_than_the_maps():
+    maps = np.zeros((2, 4, 4), dtype="float32")
+    maps[0, 3, 0] = maps[1, 0, 3] = 1
+    masks = np.zeros((2, 64, 64), dtype=bool)
+    masks[:, 32:, :32] = True
     assert explain.pointing_game(maps, masks).tolist() == [True, False]

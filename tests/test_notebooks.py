@@ -160,6 +160,14 @@ def test_a_student_copy_without_solutions_runs_to_its_end_with_another_seed(path
     assert result.record is not None and result.record["parameters"]["seed"] == 1
 
 
+@pytest.mark.slow
+def test_the_vgg16_lesson_runs_with_pictures_of_another_size_one_epoch_and_another_cut(tmp_path: Path) -> None:
+    given = {"image_size": 96, "epochs": 1, "labels_per_class": 5, "cut": "block3_pool"}
+    [result] = runs.run([FOLDER / "03_vgg16.ipynb"], tmp_path, given)
+    assert result.status in ("ok", "claims failed"), result.message
+    assert result.record is not None and result.record["metrics"]["test_accuracy"] > 0.5
+
+
 def run_on_flowers(real_data: Path, output_dir: Path, **parameters: str) -> dict[str, Any]:
     """Run lesson 03 on real photographs with 20 labels per class and return its metrics."""
     given = {"data_dir": str(real_data / "flowers"), "labels_per_class": 20, **parameters}

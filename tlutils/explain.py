@@ -104,18 +104,19 @@ def enlarge(maps: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     return np.stack([np.asarray(Image.fromarray(map_).resize((size, size), Image.Resampling.BICUBIC)) for map_ in maps])
 
 
-def pointing_game(maps: NDArray[np.floating], masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def pointing_game(maps: NDArray[np.float32], masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell for each heat map whether its brightest point lies on the object (Zhang et al. 2018).
 
     Parameters
     ----------
-    maps : array, shape (n, height, width)
-    masks : bool array, shape (n, height, width)
+    maps : float32 array, shape (n, height, width)
+        Of any size; enlarged to that of the masks.
+    masks : bool array, shape (n, size, size)
         True where the object is.
 
     Returns
     -------
     bool array, shape (n,)
     """
-    brightest = maps.reshape(len(maps), -1).argmax(axis=1)
+    brightest = enlarge(maps, masks.shape[1]).reshape(len(maps), -1).argmax(axis=1)
     return masks.reshape(len(masks), -1)[np.arange(len(masks)), brightest]
