@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-from tlutils import plots
+from tlutils import calibration, learning_rates, plots
 
 matplotlib.use("Agg")
 
@@ -121,6 +121,13 @@ def test_any_number_of_pictures_without_titles_can_be_shown(count: int) -> None:
     assert sum(len(axis.images) for axis in figure.axes) == count
 
 
+def test_maps_without_colours_and_pictures_of_other_sizes_are_shown_together() -> None:
+    figure = plots.pictures([np.zeros((4, 4, 3), dtype=np.uint8), np.array([[0.0, 2.0]])], columns=2)
+    shown = figure.axes[1].images[0]
+    assert shown.get_clim() == (0, 2)
+    np.testing.assert_array_equal(np.asarray(shown.get_array()), [[0, 2]])
+
+
 def test_titles_may_be_an_array() -> None:
     figure = plots.pictures(np.zeros((2, 4, 4, 3), dtype=np.uint8), np.array(["a", "b"]), columns=2)
     assert [axis.get_title() for axis in figure.axes] == ["a", "b"]
@@ -136,6 +143,55 @@ def test_a_band_shows_mean_range_and_label() -> None:
     (label,) = axis.texts
     assert label.get_text().strip() == "scratch"
     assert label.xy == (10, pytest.approx(0.7))
+
+
+def test_the_label_of_a_band_can_be_moved_out_of_the_way() -> None:
+    _, axis = plots.subplots()
+    plots.band(axis, [0, 1], np.array([[0.2, 0.3]]), "scratch", "black", height=0.6)
+    assert axis.texts[0].xy == (1, 0.6)
+
+
+FLOWERS = {"frozen": np.array([[0.2, 0.5], [0.4, 0.7]]), "block 3": np.array([[0.1, 0.6]]), "guessing": [0.2, 0.3]}
+
+
+def test_curves_draw_a_panel_per_title_with_the_mean_of_every_way() -> None:
+    figure = plots.curves([5, 10], {"flowers": FLOWERS, "fruit": {"frozen": [[0.3, 0.1]]}}, "labels", "accuracy")
+    first, second = figure.axes
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["flowers", "fruit"]
+    assert (first.get_xlabel(), first.get_ylabel()) == ("labels", "accuracy")
+    assert [label.get_text() for label in first.get_xticklabels()] == ["5", "10"]
+    np.testing.assert_allclose([line.get_ydata() for line in first.lines], [[0.3, 0.6], [0.1, 0.6], [0.25, 0.25]])
+    np.testing.assert_allclose(second.lines[0].get_ydata(), [0.3, 0.1])
+
+
+def test_in_curves_a_way_that_does_not_depend_on_the_tick_is_a_dashed_line() -> None:
+    figure = plots.curves([5, 10], {"": FLOWERS}, "", "")
+    assert [line.get_linestyle() for line in figure.axes[0].lines] == ["-", "-", "--"]
+
+
+def test_in_curves_a_known_label_has_its_colour_and_another_takes_a_free_one() -> None:
+    figure = plots.curves([5, 10], {"": FLOWERS}, "", "")
+    colours = [line.get_color() for line in figure.axes[0].lines]
+    assert colours == [plots.COLOURS["transferred"], plots.COLOURS["light"], "black"]
+
+
+def test_in_curves_labels_that_would_touch_stand_apart_in_the_order_of_their_lines() -> None:
+    ways = {"high": [[0.0, 0.51]], "low": [[0.0, 0.5]], "far": [[0.0, 0.1]]}
+    texts = plots.curves([5, 10], {"": ways}, "", "").figure.axes[0].texts
+    heights = {text.get_text().strip(): text.xy[1] for text in texts}
+    assert heights["far"] == pytest.approx(0.1)
+    assert heights["high"] - heights["low"] == pytest.approx(0.07)
+    assert heights["high"] + heights["low"] == pytest.approx(1.01)
+
+
+def test_a_slider_turns_to_the_means_at_each_tick() -> None:
+    box = plots.slider("cut", ["start", 1], {"<flowers>": FLOWERS})
+    position, stack = box.children
+    assert position.options == ("start", "1") and stack.selected_index == position.index == 0
+    pages = [page.value for page in stack.children]
+    assert "cut: start" in pages[0] and "frozen <b>0.30</b>, block 3 <b>0.10</b>, guessing <b>0.25</b>" in pages[0]
+    assert "cut: 1" in pages[1] and "frozen <b>0.60</b>, block 3 <b>0.60</b>, guessing <b>0.25</b>" in pages[1]
+    assert "&lt;flowers&gt;" in pages[0]
 
 
 def test_a_row_per_method_shows_every_seed_and_the_mean():
@@ -161,3 +217,40 @@ def test_a_heat_map_brightens_a_picture_where_it_is_hot():
     laid = plots.overlaid(np.full((1, 2, 2, 3), 100, dtype=np.uint8), maps)
     assert laid.shape == (1, 2, 2, 3) and laid.dtype == np.uint8
     assert laid.sum(axis=-1)[0].argmax() == 1
+
+
+def test_a_reliability_diagram_shows_accuracy_confidence_and_count_of_the_bins_that_hold_pictures():
+    confident = calibration.Reliability(
+        edges=np.array([0, 0.25, 0.5, 0.75, 1]),
+        counts=np.array([0, 1, 0, 3]),
+        confidence=np.array([np.nan, 0.4, np.nan, 0.9]),
+        accuracy=np.array([np.nan, 1.0, np.nan, 0.5]),
+    )
+    figure = plots.reliability({"before": confident, "after": confident})
+    assert len(figure.axes) == 2
+    assert figure.axes[0].get_title(loc="left") == "before: ECE 0.450"  # (1 * 0.6 + 3 * 0.4) / 4
+    bars = [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in figure.axes[1].patches]
+    assert bars == [(0.25, 0.25, 1.0), (0.75, 0.25, 0.5)]
+    dashes = [[tuple(point) for point in dash] for dash in figure.axes[1].collections[0].get_segments()]
+    assert dashes == [[(0.25, 0.4), (0.5, 0.4)], [(0.75, 0.9), (1.0, 0.9)]]
+    assert [(text.get_text(), text.xy) for text in figure.axes[1].texts] == [("1", (0.375, 1.0)), ("3", (0.875, 0.9))]
+
+
+def test_a_single_reliability_diagram_can_be_drawn():
+    data = calibration.reliability([0, 1], [[0.9, 0.1], [0.2, 0.8]])
+    assert len(plots.reliability({"model": data}).axes) == 1
+
+
+def test_a_range_test_shows_the_loss_over_the_rate_on_a_log_scale_and_marks_the_suggestion():
+    rates = np.array([1e-4, 1e-3, 1e-2, 1e-1])
+    test = learning_rates.RangeTest(rates, np.array([2.0, 1.1, 0.4, 3.0]), np.array([1.9, 1.2, 0.7, 2.5]), 1e-3)
+    figure = plots.range_test({"random head": test, "trained head": test})
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["random head", "trained head"]
+    axis = figure.axes[1]
+    assert axis.get_xscale() == "log"
+    dots, line, ring, mark = axis.lines
+    np.testing.assert_array_equal(dots.get_xydata(), np.column_stack([rates, test.losses]))
+    np.testing.assert_array_equal(line.get_xydata(), np.column_stack([rates, test.smoothed]))
+    np.testing.assert_array_equal(ring.get_xydata(), [[1e-2, 0.7]])
+    assert set(mark.get_xdata()) == {1e-3}
+    assert [text.get_text().strip() for text in axis.texts] == ["suggested: 1e-03"]

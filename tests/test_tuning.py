@@ -177,3 +177,155 @@ def test_a_restarted_model_trains_as_it_did_the_first_time(optimiser):
     np.testing.assert_array_equal(results[0][0], results[1][0])
     assert not np.array_equal(results[0][0], start[0])
     assert float(model.optimizer.learning_rate) == pytest.approx(0.03)
+
+
+def test_a_frozen_tail_and_a_frozen_head_are_fine_tuned_all_the_same_and_reload_so(tmp_path):
+    tail = tail_with_batchnorm()
+    head = tuning.linear_head(np.ones((4, 4, 4, 6)), 2)
+    tail.trainable = head.trainable = False
+    model = tuning.trainable_copy(tail, head)
+    model.save(tmp_path / "model.keras")
+    for found in (model, keras.saving.load_model(tmp_path / "model.keras")):
+        assert all(part.trainable for part in found.layers)
+        assert {v.path.split("/")[-2] for v in found.trainable_variables} == {"convolution", "classes"}
+
+
+def test_a_given_optimiser_takes_the_place_of_adam():
+    features, labels = clusters(0)
+    head = tuning.linear_head(features, 3)
+    tuning.train(head, features, labels, epochs=1, optimizer=keras.optimizers.SGD(0.25), batch_size=90)
+    inputs = np.asarray(keras.Model(head.inputs, head.layers[-1].input).predict(features, verbose=0), dtype=np.float64)
+    # The first gradient of a softmax regression that starts at zero: every class has the share 1/3.
+    gradient = inputs.T @ (1 / 3 - np.eye(3)[labels]) / 90
+    np.testing.assert_allclose(head.layers[-1].get_weights()[0], -0.25 * gradient, atol=1e-6)
+
+
+def test_a_schedule_may_stand_for_the_learning_rate():
+    features, labels = clusters(0)
+    head = tuning.linear_head(features, 3)
+    warm_up = keras.optimizers.schedules.PolynomialDecay(0.0, 10, 0.01)
+    before = head.layers[-1].get_weights()[0]
+    tuning.train(head, features, labels, epochs=1, learning_rate=warm_up, batch_size=90)
+    np.testing.assert_array_equal(head.layers[-1].get_weights()[0], before)  # The first step of a warm-up from 0.
+    tuning.train(head, features, labels, epochs=2, learning_rate=warm_up, batch_size=90)
+    assert np.abs(head.layers[-1].get_weights()[0] - before).max() > 0
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_training_wants_a_learning_rate_or_an_optimiser_not_both(both):
+    features, labels = clusters(0)
+    given = {"learning_rate": 0.01, "optimizer": keras.optimizers.Adam(0.01)} if both else {}
+    with pytest.raises(UserError, match="exactly one"):
+        tuning.train(tuning.linear_head(features, 3), features, labels, epochs=1, **given)
+
+
+def test_early_stopping_leaves_the_weights_of_the_best_epoch_on_validation():
+    (features, labels), validation = clusters(0, n=15), clusters(1, n=60)
+    model = tuning.linear_head(features, 3)
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=3, restore_best_weights=True)
+    options = {"epochs": 60, "learning_rate": 0.1, "validation": validation}
+    history = tuning.train(model, features, labels, callbacks=[stop], **options).history["val_loss"]
+    assert len(history) < 60
+    logits = model.predict(validation[0], verbose=0)
+    loss = float(-log_softmax(logits, axis=1)[np.arange(60), validation[1]].mean())
+    assert loss == pytest.approx(min(history), rel=1e-4)
+    assert history[-1] > min(history)
+
+
+def test_a_callback_that_watches_a_missing_validation_is_refused():
+    features, labels = clusters(0)
+    stop = keras.callbacks.EarlyStopping("val_accuracy")
+    with pytest.raises(UserError, match="EarlyStopping watches 'val_accuracy'"):
+        tuning.train(tuning.linear_head(features, 3), features, labels, epochs=1, learning_rate=0.1, callbacks=[stop])
+
+
+def test_moved_batchnorm_counts_the_layers_whose_statistics_differ_and_only_those():
+    before = keras.Sequential([keras.Input((4, 4, 3)), tail_with_batchnorm(), keras.layers.BatchNormalization()])
+    after = tuning.copy(before)
+    assert tuning.moved_batchnorm(before, after) == (0, 2)
+    outer, inner = after.layers[1], after.layers[0].get_layer("normalisation")
+    inner.gamma.assign(inner.gamma + 1)
+    assert tuning.moved_batchnorm(before, after) == (0, 2)
+    inner.moving_variance.assign(inner.moving_variance + 1e-6)
+    assert tuning.moved_batchnorm(before, after) == (1, 2)
+    outer.moving_mean.assign(outer.moving_mean + 1e-6)
+    assert tuning.moved_batchnorm(before, after) == (2, 2)
+
+
+def test_moved_batchnorm_finds_each_layer_again_when_the_network_is_nested():
+    tail = tail_of_three_blocks()
+    for number, layer in enumerate(layer for layer in tail.layers if "bn" in layer.name):
+        layer.moving_mean.assign(layer.moving_mean + number)
+    nested = keras.Sequential([keras.Input((8, 8, 3)), tuning.copy(tail), keras.layers.Flatten()])
+    assert tuning.moved_batchnorm(tail, nested) == (0, 3)
+
+
+def test_models_with_different_batchnorm_layers_cannot_be_compared():
+    with pytest.raises(UserError, match="1 BatchNormalization layers before, 0 after.*: normalisation"):
+        tuning.moved_batchnorm(tail_with_batchnorm(), keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]))
+
+
+def test_training_moves_batchnorm_unless_it_is_frozen():
+    maps = np.random.default_rng(0).normal(3, 2, size=(16, 4, 4, 3)).astype("float32")
+    tail = tail_with_batchnorm()
+    counted = []
+    for freeze in (False, True):
+        model = keras.Sequential([tuning.copy(tail), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)])
+        if freeze:
+            tuning.freeze_batchnorm(model)
+        tuning.train(model, maps, np.arange(16) % 2, epochs=1, learning_rate=1e-3)
+        counted.append(tuning.moved_batchnorm(tail, model))
+    assert counted == [(1, 1), (0, 1)]
+
+
+def tail_of_three_blocks() -> keras.Model:
+    inputs = x = keras.Input((8, 8, 3))
+    for block in (1, 2, 3):
+        x = keras.layers.Conv2D(4, 3, padding="same", name=f"block{block}_conv")(x)
+        x = keras.layers.BatchNormalization(name=f"block{block}_bn")(x)
+        x = keras.layers.MaxPooling2D(name=f"block{block}_pool")(x)
+    return keras.Model(inputs, x)
+
+
+def test_blocks_end_at_the_cut_points_and_hold_the_layers_with_weights():
+    expected = [[f"block{block}_conv", f"block{block}_bn"] for block in (1, 2, 3)]
+    ends = ["block0_pool", *(f"block{block}_pool" for block in (1, 2, 3))]
+    assert tuning.blocks(tail_of_three_blocks(), ends) == expected
+    assert tuning.blocks(tail_of_three_blocks(), ["block1_pool"]) == [expected[0], expected[1] + expected[2]]
+
+
+def test_the_blocks_of_a_backbone_are_the_blocks_of_its_name():
+    from tlutils import backbones
+    from tlutils.cut import cut
+
+    base = backbones.load("vgg16_mini", weights=None)
+    _, tail = cut(base.model, "block3_pool")
+    fourth, fifth = tuning.blocks(tail, base.cuts)
+    assert fourth == [f"block4_conv{number}" for number in (1, 2, 3)]
+    assert fifth == [f"block5_conv{number}" for number in (1, 2, 3)]
+
+
+def test_gradual_unfreezing_trains_one_more_block_per_stage_and_never_batchnorm():
+    maps = np.random.default_rng(0).normal(3, 2, size=(16, 8, 8, 3)).astype("float32")
+    labels = np.arange(16) % 2
+    tail = tail_of_three_blocks()
+    head = tuning.train_head(tail.predict(maps, verbose=0), labels, 2)
+    model = tuning.trainable_copy(tail, head)
+    blocks = tuning.blocks(tail, ["block1_pool", "block2_pool"])
+    seen = []
+    for opened in tuning.unfreeze_gradually(model, blocks):
+        before = {variable.path: np.array(variable.numpy()) for variable in model.weights}
+        tuning.train(model, maps, labels, epochs=1, learning_rate=1e-3)
+        moved = {v.path.split("/")[-2] for v in model.weights if not np.array_equal(v.numpy(), before[v.path])}
+        seen.append((opened, moved - {"classes"}))
+        assert "classes" in moved
+    assert seen == [
+        (["block3_conv"], {"block3_conv"}),
+        (["block2_conv"], {"block3_conv", "block2_conv"}),
+        (["block1_conv"], {"block3_conv", "block2_conv", "block1_conv"}),
+    ]
+
+
+def test_gradual_unfreezing_names_a_layer_that_is_not_there():
+    with pytest.raises(UserError, match="'block4_conv' is not a layer"):
+        next(tuning.unfreeze_gradually(tail_of_three_blocks(), [["block4_conv"]]))

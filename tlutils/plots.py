@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import io
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from tlutils.calibration import Reliability
+    from tlutils.learning_rates import RangeTest
 
 # Okabe & Ito's palette (2008, "Color universal design"): told apart with every common kind of colour blindness. Each
 # colour means one thing through the whole course.
@@ -24,6 +29,14 @@ COLOURS = {
     "warning": "#E69F00",
     "light": "#56B4E9",
 }
+# Other labels for the same things.
+_MEANING = {"frozen": "transferred", "pretrained": "transferred", "from scratch": "scratch"}
+
+# Between two labels at the right end of a panel of `curves`, whose height is 1: one line of text.
+_LINE_OF_TEXT = 0.07
+
+# From a panel's title to its labels, from a label to what was measured; see `curves`.
+Panels = Mapping[str, Mapping[str, ArrayLike]]
 
 
 def subplots(rows: int = 1, columns: int = 1, *, width: float = 8.0, height: float = 3.6) -> tuple[Figure, Any]:
@@ -81,7 +94,7 @@ def show(figure: Figure, alt: str) -> None:
 
 
 def pictures(
-    images: NDArray[np.uint8],
+    images: NDArray[np.generic] | Sequence[NDArray[np.generic]],
     titles: Sequence[str] = (),
     *,
     columns: int = 10,
@@ -92,7 +105,9 @@ def pictures(
 
     Parameters
     ----------
-    images : uint8 array, shape (n, height, width, 3)
+    images : array or sequence of arrays, shapes (height, width, 3) or (height, width)
+        RGB from 0 to 255, or from 0 to 1 if they are floats. A map without colours is drawn dark for its smallest value
+        and bright for its largest. Sizes may differ.
     titles : sequence of str
         One for each picture, or none.
     columns : int
@@ -112,7 +127,7 @@ def pictures(
     for index, axis in enumerate(np.ravel(axes)):
         axis.axis("off")
         if index < len(images):
-            axis.imshow(images[index], interpolation="nearest")
+            axis.imshow(images[index], cmap="inferno", interpolation="nearest")
             if len(titles):
                 axis.set_title(
                     titles[index], fontsize=8, color=colours[index] if len(colours) else "black", loc="center"
@@ -121,7 +136,14 @@ def pictures(
 
 
 def band(
-    axis: Axes, x: Iterable[float], runs: NDArray[np.floating], label: str, colour: str, *, marker: str = "o"
+    axis: Axes,
+    x: Iterable[float],
+    runs: NDArray[np.floating],
+    label: str,
+    colour: str,
+    *,
+    marker: str = "o",
+    height: float | None = None,
 ) -> None:
     """Draw the mean over seeds as a line, the range as a band, and the label at the line's right end.
 
@@ -135,12 +157,98 @@ def band(
     colour : str
     marker : str
         Matplotlib's name of the point shape.
+    height : float, optional
+        Of the label, where the one beside the last point would hide another.
     """
     x = list(x)
     mean = runs.mean(axis=0)
     axis.fill_between(x, runs.min(axis=0), runs.max(axis=0), color=colour, alpha=0.18, linewidth=0)
     axis.plot(x, mean, color=colour, marker=marker)
-    axis.annotate(f" {label}", (x[-1], mean[-1]), color=colour, va="center", annotation_clip=False)
+    beside = mean[-1] if height is None else height
+    axis.annotate(f" {label}", (x[-1], beside), color=colour, va="center", annotation_clip=False)
+
+
+def curves(ticks: Sequence[object], panels: Panels, xlabel: str, ylabel: str) -> Figure:
+    """Draw panels side by side, in each a labelled band for every way that was measured; values from 0 to 1.
+
+    Parameters
+    ----------
+    ticks : sequence, length n
+        Written under the points, which are equally spaced.
+    panels : mapping from a title to a mapping from label to array
+        An array of shape (seeds, n) becomes a band; one of shape (seeds,), which does not depend on the tick, a dashed
+        line at its mean. Labels stand at the right ends, moved apart where they would touch. A label that is a key of
+        `COLOURS`, or means one, has that colour; the others take turns in three that mean nothing.
+    xlabel, ylabel : str
+
+    Returns
+    -------
+    Figure
+    """
+    figure, axes = subplots(1, len(panels), width=max(8.0, 5.0 * len(panels)))
+    for axis, (title, ways) in zip(np.ravel(axes), panels.items(), strict=True):
+        axis.set(title=title, xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.03))
+        axis.set_xticks(range(len(ticks)), ticks)
+        means = {label: _mean(runs, len(ticks)) for label, runs in ways.items()}
+        heights = _apart([mean[-1] for mean in means.values()])
+        free = itertools.cycle(("light", "accent", "warning"))
+        for (label, runs), height in zip(ways.items(), heights, strict=True):
+            meaning = _MEANING.get(label, label)
+            colour = "black" if meaning == "guessing" else COLOURS[meaning if meaning in COLOURS else next(free)]
+            if np.ndim(runs) == 1:
+                axis.plot(means[label], color=colour, linewidth=1.5, linestyle="--")
+                axis.annotate(f" {label}", (len(ticks) - 1, height), color=colour, va="center", annotation_clip=False)
+            else:
+                band(axis, range(len(ticks)), np.asarray(runs), label, colour, height=height)
+    return figure
+
+
+def slider(label: str, ticks: Sequence[object], panels: Panels) -> Any:
+    """Make a slider that shows, tick by tick, the means that `curves` draws; a web page needs no kernel for it.
+
+    Parameters
+    ----------
+    label : str
+        What the slider moves.
+    ticks, panels
+        As for `curves`.
+
+    Returns
+    -------
+    ipywidgets.VBox
+        Readers of a saved notebook may not see it: show the figure, too.
+    """
+    import ipywidgets as widgets
+
+    pages = []
+    for index, tick in enumerate(ticks):
+        lines = [f"<b>{html.escape(f'{label}: {tick}')}</b>"]
+        for title, ways in panels.items():
+            means = [f"{html.escape(name)} <b>{_mean(runs, len(ticks))[index]:.2f}</b>" for name, runs in ways.items()]
+            lines.append(f"{html.escape(title)}: {', '.join(means)}")
+        pages.append(widgets.HTML("<br>".join(lines)))
+    stack = widgets.Stack(pages, selected_index=0)
+    position = widgets.SelectionSlider(
+        options=[str(tick) for tick in ticks], description=label, style={"description_width": "initial"}
+    )
+    widgets.jslink((position, "index"), (stack, "selected_index"))
+    return widgets.VBox([position, stack])
+
+
+def _mean(runs: ArrayLike, n: int) -> NDArray[np.float64]:
+    """Mean over seeds at each of n ticks."""
+    return np.broadcast_to(np.asarray(runs, dtype=np.float64).mean(axis=0), n)
+
+
+def _apart(heights: Sequence[float]) -> NDArray[np.float64]:
+    """Move labels as little as possible, in the sum of squares, so that a line of text lies between neighbours."""
+    from scipy.optimize import isotonic_regression
+
+    order = np.argsort(heights)
+    room = _LINE_OF_TEXT * np.arange(len(heights))
+    moved = np.empty(len(heights))
+    moved[order] = isotonic_regression(np.asarray(heights)[order] - room).x + room
+    return moved
 
 
 def by_seed(results: Mapping[str, Sequence[float]], colours: Sequence[str], label: str, chance: float) -> Figure:
@@ -217,3 +325,66 @@ def overlaid(pictures: NDArray[np.uint8], maps: NDArray[np.float32]) -> NDArray[
 
     colours = colormaps["inferno"](np.clip(maps, 0, 1))[..., :3]
     return (0.35 * pictures + 0.65 * 255 * colours).astype(np.uint8)
+
+
+def reliability(models: Mapping[str, Reliability]) -> Figure:
+    """Draw reliability diagrams side by side: accuracy against confidence, with the count of each bin.
+
+    Parameters
+    ----------
+    models : mapping from a name to what `calibration.reliability` returns
+
+    Returns
+    -------
+    Figure
+        A bar for the accuracy of each bin that is not empty, a dash for its mean confidence, the count above both. The
+        gaps between bar and dash, averaged over the pictures, are the ECE.
+    """
+    figure, axes = subplots(1, len(models), width=4.2 * len(models), height=3.8)
+    for axis, (name, data) in zip(np.ravel(axes), models.items(), strict=True):
+        filled = data.counts > 0
+        left, widths = data.edges[:-1][filled], np.diff(data.edges)[filled]
+        accuracy, confidence = data.accuracy[filled], data.confidence[filled]
+        axis.bar(left, accuracy, widths, align="edge", color=COLOURS["light"], edgecolor="white")
+        axis.hlines(confidence, left, left + widths, color=COLOURS["accent"])
+        for x, y, count in zip(left + widths / 2, np.maximum(accuracy, confidence), data.counts[filled], strict=True):
+            axis.annotate(f"{count}", (x, y), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+        axis.plot([0, 1], [0, 1], color="black", linewidth=1, linestyle=":")
+        axis.set(xlim=(0, 1), ylim=(0, 1.08), title=f"{name}: ECE {data.ece:.3f}")
+        axis.set_xlabel("confidence (dash: its mean in the bin)")
+        axis.set_ylabel("accuracy (number: pictures)")
+    return figure
+
+
+def range_test(tests: Mapping[str, RangeTest]) -> Figure:
+    """Draw learning-rate range tests side by side: the loss while the rate grows, and the suggested rate.
+
+    Parameters
+    ----------
+    tests : mapping from a name to what `learning_rates.learning_rate_range_test` returns
+
+    Returns
+    -------
+    Figure
+        Dots: the loss of each step's batch. Line: smoothed. Ring: the lowest point of the line. Dashed: a tenth of its
+        rate, the suggestion.
+    """
+    figure, axes = subplots(1, len(tests), width=4.2 * len(tests) + 1, height=3.6)
+    for axis, (name, test) in zip(np.ravel(axes), tests.items(), strict=True):
+        axis.semilogx(test.rates, test.losses, ".", color=COLOURS["light"], alpha=0.6)
+        axis.semilogx(test.rates, test.smoothed, color=COLOURS["transferred"])
+        lowest = test.smoothed.argmin()
+        axis.plot(
+            test.rates[lowest], test.smoothed[lowest], "o", color=COLOURS["scratch"], markersize=9, fillstyle="none"
+        )
+        axis.axvline(test.suggestion, color=COLOURS["scratch"], linestyle="--")
+        axis.annotate(
+            f" suggested: {test.suggestion:.0e}",
+            (test.suggestion, 1),
+            xycoords=("data", "axes fraction"),
+            color=COLOURS["scratch"],
+            va="top",
+        )
+        axis.set(title=name, xlabel="learning rate (log scale)", ylabel="loss of the batch")
+        axis.set_ylim(bottom=0)
+    return figure

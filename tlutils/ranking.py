@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tlutils import backbones, cut, datasets, settings, store
+from tlutils import backbones, cut, datasets, settings, store, tuning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,10 +24,6 @@ _PRECISION_RATIO = (1e-9, 1e9)
 
 # Penalties of the leave-one-out ridge, in units of the mean squared length of a standardised feature vector.
 _PENALTIES = np.logspace(-4, 2, 13)
-
-# As in `tuning.linear_head`, which the ridge stands for: the smallest divisor of a feature, as a share of the mean
-# standard deviation.
-_SMALLEST_RELATIVE_DEVIATION = 0.1
 
 # Pictures of each class that `advise` may score. Few steps, so that two runs of slightly different speed choose the
 # same pictures, give the same ranking and find the activations in the cache.
@@ -258,7 +254,7 @@ def _left_out(x: NDArray[np.float64], members: NDArray[np.float64]) -> NDArray[n
     from sklearn.linear_model import RidgeCV
 
     deviation = x.std(axis=0)
-    floor = _SMALLEST_RELATIVE_DEVIATION * deviation.mean()
+    floor = tuning.SMALLEST_RELATIVE_DEVIATION * deviation.mean()
     x = (x - x.mean(axis=0)) / (np.maximum(deviation, floor) if floor else 1.0)
     x = x / (np.sqrt((x**2).sum(axis=1).mean()) or 1.0)
     # Not RidgeClassifierCV: its leave-one-out accuracy of two classes is always 1 (scikit-learn issue 34942). A scoring

@@ -1,7 +1,8 @@
-"""Train what lies behind the cut: a linear head, then the tail under it (LP-FT)."""
+"""Train what lies behind the cut: a linear head, then the tail under it (LP-FT), at once or block by block."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 # A feature that hardly varies over the training pictures gets at most this share of the average feature's standard
 # deviation as its divisor. Relative, so that features of any scale keep their differences; not zero, so that a unit
 # that was silent in training and speaks in use is not blown up.
-_SMALLEST_RELATIVE_DEVIATION = 0.1
+SMALLEST_RELATIVE_DEVIATION = 0.1
 
 
 def linear_head(activations: NDArray[np.floating], n_classes: int) -> keras.Sequential:
@@ -53,7 +54,7 @@ def linear_head(activations: NDArray[np.floating], n_classes: int) -> keras.Sequ
     # smaller than that, such as those of a deep untrained network.
     typical = float(features.std(axis=0).mean()) or 1.0
     features = features / typical
-    variance = np.maximum(features.std(axis=0), _SMALLEST_RELATIVE_DEVIATION) ** 2
+    variance = np.maximum(features.std(axis=0), SMALLEST_RELATIVE_DEVIATION) ** 2
     # The sum of squares of a standardised input grows with its length; dividing by the length's root makes one
     # learning rate fit 16 channels and 1,280.
     variance = variance * features.shape[1] / 100
@@ -73,11 +74,13 @@ def train(
     labels: NDArray[np.int64],
     *,
     epochs: int,
-    learning_rate: float,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule | None = None,
+    optimizer: keras.optimizers.Optimizer | None = None,
     batch_size: int = 32,
     validation: tuple[NDArray[np.generic], NDArray[np.int64]] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.callbacks.History:
-    """Minimise the cross-entropy of the model's logits with Adam (Kingma & Ba 2015).
+    """Minimise the cross-entropy of the model's logits.
 
     Parameters
     ----------
@@ -85,26 +88,54 @@ def train(
         Returns logits, shape (n, n_classes).
     inputs, labels : array, first axis n
     epochs, batch_size : int
-    learning_rate : float
-        Above 0.
+    learning_rate : float or schedule
+        Of Adam (Kingma & Ba 2015); above 0, or a schedule, such as one with a warm-up.
+    optimizer : keras.optimizers.Optimizer
+        A new one, in place of Adam and its learning rate.
     validation : pair of arrays, optional
         Inputs and labels to measure after every epoch.
+    callbacks : sequence of keras.callbacks.Callback
+        Such as `keras.callbacks.EarlyStopping`.
 
     Returns
     -------
     keras.callbacks.History
+
+    Raises
+    ------
+    settings.UserError
+        Both or neither of `learning_rate` and `optimizer`; a callback that watches a validation that is not there.
     """
     import keras
 
+    if (learning_rate is None) == (optimizer is None):
+        raise settings.UserError(
+            f"learning_rate={learning_rate} and optimizer={optimizer}: give exactly one of them, a learning rate for "
+            "Adam or an optimiser with its own."
+        )
+    for callback in callbacks:
+        watched = str(getattr(callback, "monitor", ""))
+        if watched.startswith("val_") and validation is None:
+            # Keras would warn once, never stop, and restore nothing.
+            raise settings.UserError(
+                f"{type(callback).__name__} watches {watched!r}, but nothing is measured on validation pictures; "
+                "give validation=(inputs, labels)."
+            )
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
+        optimizer=keras.optimizers.Adam(learning_rate) if optimizer is None else optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         # XLA pays off after minutes; the models of this course train in seconds.
         jit_compile=False,
     )
     return model.fit(
-        np.asarray(inputs), labels, epochs=epochs, batch_size=batch_size, validation_data=validation, verbose=0
+        np.asarray(inputs),
+        labels,
+        epochs=epochs,
+        batch_size=batch_size,
+        validation_data=validation,
+        callbacks=list(callbacks),
+        verbose=0,
     )
 
 
@@ -188,14 +219,146 @@ def freeze_batchnorm(model: keras.Model) -> int:
     Returns
     -------
     int
-        How many layers were frozen. Compile again afterwards.
+        How many layers were frozen, those in nested models counted. Compile again afterwards.
     """
-    import keras
-
-    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    layers = _batchnorm_layers(model)
     for layer in layers:
         layer.trainable = False
     return len(layers)
+
+
+def moved_batchnorm(before: keras.Model, after: keras.Model) -> tuple[int, int]:
+    """Count the BatchNormalization layers whose moving statistics differ, in any bit, between two models.
+
+    Parameters
+    ----------
+    before, after : keras.Model
+        The pretrained network and its trained copy; layers around them do not matter.
+
+    Returns
+    -------
+    moved, layers : int
+
+    Raises
+    ------
+    settings.UserError
+        If the two do not have BatchNormalization layers of the same names.
+    """
+    # By name: Keras lists the layers of a nested model in another order than those of the model alone.
+    old, new = ({layer.name: layer for layer in _batchnorm_layers(model)} for model in (before, after))
+    if old.keys() != new.keys():
+        raise settings.UserError(
+            f"{len(old)} BatchNormalization layers before, {len(new)} after, only in one of them: "
+            f"{', '.join(sorted(old.keys() ^ new.keys()))}. Give a network and its own copy."
+        )
+    moved = sum(
+        any(
+            not np.array_equal(getattr(layer, statistic).numpy(), getattr(new[name], statistic).numpy())
+            for statistic in ("moving_mean", "moving_variance")
+        )
+        for name, layer in old.items()
+    )
+    return moved, len(old)
+
+
+def _batchnorm_layers(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    import keras
+
+    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def blocks(tail: keras.Model, ends: Sequence[str]) -> list[list[str]]:
+    """Group the layers of a tail into blocks.
+
+    Parameters
+    ----------
+    tail : keras.Model
+    ends : sequence of str
+        Names of the layers that close a block, such as the attribute ``cuts`` of a backbone; those before the tail do
+        not matter.
+
+    Returns
+    -------
+    list of lists of str
+        Names of the layers that have weights, from the cut upwards. A block without such layers is left out.
+    """
+    found: list[list[str]] = [[]]
+    for layer in tail.layers:
+        if layer.weights:
+            found[-1].append(layer.name)
+        if layer.name in ends:
+            found.append([])
+    return [block for block in found if block]
+
+
+def unfreeze_gradually(model: keras.Model, blocks: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+    """Freeze the blocks, then unfreeze one more at every turn of a loop, the topmost first.
+
+    Gradual unfreezing (Howard & Ruder 2018, "Universal language model fine-tuning for text classification", section
+    3.3): the upper layers, which are bound most to the source task, settle before the lower ones may move.
+    BatchNormalization layers stay frozen throughout. Call `train` in every turn: it compiles again, without which Keras
+    goes on with the layers that were trainable before.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Layers that are in no block, such as those of a trained head, stay as they are.
+    blocks : sequence of sequences of str
+        Layer names, from the cut upwards, as `blocks` returns them.
+
+    Yields
+    ------
+    list of str
+        The layers that have just been unfrozen.
+
+    Raises
+    ------
+    settings.UserError
+        For a name that no layer has, at the first turn.
+    """
+    import keras
+
+    layers = {layer.name: layer for layer in model._flatten_layers(include_self=False)}
+    unknown = [name for block in blocks for name in block if name not in layers]
+    if unknown:
+        raise settings.UserError(f"{unknown[0]!r} is not a layer of {model.name}; its layers: {', '.join(layers)}.")
+    for block in blocks:
+        for name in block:
+            layers[name].trainable = False
+    for block in reversed(blocks):
+        names = [name for name in block if not isinstance(layers[name], keras.layers.BatchNormalization)]
+        for name in names:
+            layers[name].trainable = True
+        yield names
+
+
+def trainable_copy(tail: keras.Model, head: keras.Model) -> keras.Sequential:
+    """Put copies of a tail and a head together, with every layer trainable but BatchNormalization.
+
+    `fine_tune` trains such a model. Build it yourself where layers shall have their own learning rates, a penalty or a
+    later start, and give it to `train`.
+
+    Parameters
+    ----------
+    tail, head : keras.Model
+        Left as they are.
+
+    Returns
+    -------
+    keras.Sequential
+        Its layers are the two copies; takes activations, returns logits.
+    """
+    import keras
+
+    model = keras.Sequential([keras.Input(tail.input_shape[1:]), copy(tail), copy(head)])
+    for part in model.layers:
+        part.trainable = True
+        # Layer by layer as well: a tail cut from a frozen base has frozen layers, and setting the attribute of a model
+        # around them does not reach every one (Keras 3.15).
+        for layer in part.layers:
+            layer.trainable = True
+    freeze_batchnorm(model)
+    return model
 
 
 def fine_tune(
@@ -230,23 +393,17 @@ def fine_tune(
     keras.Sequential
         Tail and head; takes activations, returns logits.
     """
-    import keras
-
-    model = keras.Sequential([keras.Input(activations.shape[1:]), copy(tail), copy(head)])
-    # Layer by layer: a tail cut from a frozen base has frozen layers, and setting the attribute of a model around them
-    # does not reach every one (Keras 3.15).
-    for part in model.layers:
-        for layer in part.layers:
-            layer.trainable = True
-    freeze_batchnorm(model)
+    model = trainable_copy(tail, head)
     train(model, activations, labels, epochs=epochs, learning_rate=learning_rate, validation=validation)
     return model
 
 
 def copy(model: keras.Model) -> keras.Model:
-    """Return a network of the same layers and weights that shares nothing with `model`."""
+    """Return a network of the same layers, weights and penalties that shares no weight with `model`."""
     import keras
 
     twin = keras.models.clone_model(model)
     twin.set_weights(model.get_weights())
+    for new, old in zip(twin.weights, model.weights, strict=True):
+        new.regularizer = old.regularizer
     return twin
