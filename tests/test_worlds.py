@@ -130,6 +130,11 @@ def test_scrambling_with_one_tile_changes_nothing_and_with_small_tiles_does():
     assert not np.array_equal(worlds.scramble(pictures, tile=8, seed=9), pictures)
 
 
+def test_four_tiles_never_come_back_in_their_own_order() -> None:
+    pictures = worlds.flowers(per_class=1, seed=0).pictures
+    assert not any(np.array_equal(worlds.scramble(pictures, tile=32, seed=seed), pictures) for seed in range(100))
+
+
 def test_the_seed_decides_the_order_of_the_tiles():
     pictures = worlds.flowers(per_class=1, seed=0, size=32).pictures
     assert np.array_equal(worlds.scramble(pictures, 4, seed=1), worlds.scramble(pictures, 4, seed=1))

@@ -93,6 +93,126 @@ def _crossing(answer: Any) -> str | None:
     return None
 
 
+def _called(answer: Any, how: str, *arguments: Any) -> Any:
+    """Call the reader's function; return what it returns as an array, None for a stub, or a hint."""
+    import numpy as np
+
+    if not callable(answer):
+        return f"Define a function {how}."
+    try:
+        value = answer(*arguments)
+        return None if value is None or value is ... else np.asarray(value, dtype=np.float64)
+    except Exception as error:
+        return (
+            f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150] if str(error) else ''}"
+        )
+
+
+def _update(answer: Any) -> str | None:
+    """02: a function (theta, x, y, learning_rate) -> theta after one step of descent on half the mean squared error."""
+    import numpy as np
+
+    theta, rate = np.array([0.5, -1.0, 2.0]), 0.1
+    x = np.array([[1.0, 2.0, 0.0], [0.0, -1.0, 1.0], [3.0, 1.0, -1.0], [-2.0, 0.5, 1.5]])
+    y = np.array([1.0, -2.0, 0.5, 3.0])
+    start = theta.copy()
+    value = _called(answer, "update(theta, x, y, learning_rate)", theta, x, y, rate)
+    if value is None:
+        return NOT_SOLVED
+    if isinstance(value, str):
+        return value
+    if not np.array_equal(theta, start):
+        return "You change theta in place, so that the caller loses it: theta -= ... does. Return a new array."
+    if value.shape != theta.shape:
+        return f"theta has shape {theta.shape}, what you return {value.shape}. Sum over the examples, not over theta."
+    summed = x.T @ (x @ theta - y)
+    mean = summed / len(y)
+    hints = [
+        (theta + rate * mean, "The sign: that climbs. The gradient points uphill; subtract it."),
+        (theta - rate * summed, "You forgot the mean: divide by the number of examples."),
+        (theta + rate * summed, "Two mistakes: the sign, since that climbs, and the mean is forgotten."),
+        (theta - 2 * rate * mean, "Twice too far: the half in front of the square cancels the 2 of its derivative."),
+        (theta - mean, "You forgot the learning rate."),
+        (mean, "That is the gradient. The update is theta minus learning_rate times it."),
+        (-rate * mean, "That is the step alone. Add it to theta."),
+        (theta, "You do not move. A prediction in the place of the label y makes the error zero."),
+        (theta - rate * x.mean(axis=0) * (x @ theta - y).mean(), "Multiply error and input first, then average."),
+    ]
+    if np.allclose(value, theta - rate * mean, rtol=1e-6, atol=1e-9):
+        return None
+    for wrong, hint in hints:
+        if np.allclose(value, wrong, rtol=1e-6, atol=1e-9):
+            return hint
+    return (
+        "Not the right numbers. Chain rule: derive the square by the error, the error by f, and f = x theta by theta."
+    )
+
+
+def _mask(answer: Any) -> str | None:
+    """02: a function (sizes, frozen_blocks) -> 0 for every parameter of the first blocks, 1 for the others."""
+    import numpy as np
+
+    sizes, cut = [3, 2, 1, 2], 2
+    value = _called(answer, "mask(sizes, frozen_blocks)", sizes, cut)
+    if value is None:
+        return NOT_SOLVED
+    if isinstance(value, str):
+        return value
+    right = np.repeat([0, 0, 1, 1], sizes)
+    if value.shape == (len(sizes),):
+        return "You return one number per block. Return one per parameter: a block of 3 parameters has 3 entries."
+    if value.shape != right.shape:
+        return f"With the sizes {sizes} there are {sum(sizes)} parameters; you return the shape {value.shape}."
+    if np.array_equal(value, 1 - right):
+        return "The mask is on the wrong side: 1 lets a parameter move, and the first blocks shall stay."
+    hints = {1: "Off by one block: you freeze one too few.", 3: "Off by one block: you freeze one too many."}
+    for frozen, hint in hints.items():
+        if np.array_equal(value, np.repeat(np.arange(4) >= frozen, sizes)):
+            return hint
+    if np.array_equal(value, np.arange(8) >= cut):
+        return f"You freeze {cut} parameters. Freeze {cut} blocks, whatever their sizes."
+    if not np.array_equal(value, right):
+        return f"With the sizes {sizes} and {cut} frozen blocks you return {value.tolist()}."
+    if not all(np.array_equal(_called(answer, "", sizes, k), np.repeat(np.arange(4) >= k, sizes)) for k in (0, 4)):
+        return "Right in the middle. Try frozen_blocks=0, where all is trained, and 4, where nothing is."
+    return None
+
+
+def _l2_sp_gradient(answer: Any) -> str | None:
+    """02: a function (gradient, theta, theta_source, shared, pull, decay) -> the gradient of the penalised loss."""
+    import numpy as np
+
+    gradient, theta = np.array([0.3, -0.2, 0.5, 1.0]), np.array([1.0, 2.0, -1.0, 4.0])
+    source, shared = np.array([0.5, 3.0, 7.0, 9.0]), np.array([True, True, False, False])
+    how = "l2_sp_gradient(gradient, theta, theta_source, shared, pull, decay)"
+    value = _called(answer, how, gradient, theta, source, shared, 0.1, 0.01)
+    if value is None:
+        return NOT_SOLVED
+    if isinstance(value, str):
+        return value
+    if value.shape != theta.shape:
+        return f"theta has shape {theta.shape}, what you return {value.shape}. A gradient has one entry per parameter."
+    spring, shrink = 0.1 * (theta - source), 0.01 * theta
+    right = gradient + np.where(shared, spring, shrink)
+    hints = [
+        (gradient - np.where(shared, spring, 0) + np.where(shared, 0, shrink), "The sign of the pull: it drives away."),
+        (gradient - np.where(shared, spring, shrink), "The sign: this penalty drives away from the source."),
+        (gradient + np.where(shared, 2 * spring, 2 * shrink), "The half in the penalty cancels the 2 of the square."),
+        (gradient + np.where(shared, spring, 0), "The new parameters lack their decay towards zero."),
+        (gradient + spring, "New parameters have no source value; they decay towards zero instead."),
+        (gradient + np.where(shared, 0.1 * theta, shrink), "That is plain L2. Shared ones are pulled to the source."),
+        (gradient + np.where(shared, shrink, spring), "The mask is on the wrong side: pull the shared ones."),
+        (gradient + spring + shrink, "Each parameter gets one of the two terms: pull if it is shared, decay if new."),
+        (np.where(shared, spring, shrink), "That is the gradient of the penalty alone. Add that of the loss."),
+    ]
+    if np.allclose(value, right, rtol=1e-6, atol=1e-9):
+        return None
+    for wrong, hint in hints:
+        if np.allclose(value, wrong, rtol=1e-6, atol=1e-9):
+            return hint
+    return "Not the right numbers. Shared: gradient + pull * (theta - theta_source). New: gradient + decay * theta."
+
+
 def _head_parameters(answer: Any) -> str | None:
     """03: parameters of the published head and of the pooled one, for 7 x 7 x 512 activations and five classes."""
     published, pooled = answer
@@ -174,13 +294,208 @@ def _repaired_program(answer: Any) -> str | None:
     return None
 
 
+def _range_test(answer: Any) -> str | None:
+    """04: (learning rate read from the curve, the range test): a tenth of the lowest point's, within half a decade."""
+    import numpy as np
+
+    rate, test = answer
+    if rate is ... or rate is None:
+        return NOT_SOLVED
+    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number):
+        return f"Give one number, a learning rate, not {rate!r}."
+    if rate < 0:
+        return f"A learning rate is above 0. If you read the exponent, write 1e{round(float(rate))}."
+    lowest = float(test.rates[test.smoothed.argmin()])
+    apart = float(np.log10(max(float(rate), 1e-30) / (lowest / 10)))
+    if abs(apart) <= 0.5:
+        return None
+    if rate > test.rates[-1]:
+        return f"{rate:g} lies to the right of the whole curve: at {test.rates[-1]:.0e} the training exploded."
+    if apart > 1.5:
+        return f"At {rate:g} the loss is on its way up: such steps are too long. Look left of the lowest point."
+    if apart > 0.5:
+        return f"{rate:g} is near the lowest point. There a longer step costs what it gains: go one decade to the left."
+    if rate < test.rates[0]:
+        return f"{rate:g} lies to the left of the whole curve. Read the rate under the lowest point, and divide by ten."
+    return f"{rate:g} is safe but slow, {10**-apart:.0f} times below a tenth of the lowest point's rate. Go right."
+
+
+def _freeze_batchnorm(answer: Any) -> str | None:
+    """04: a function (model) -> number of BatchNormalization layers frozen, nested ones too, and nothing else."""
+    import keras
+    import numpy as np
+
+    if not callable(answer):
+        return "Define a function freeze_batchnorm(model)."
+    layers = keras.layers
+    # Named without "batch" or "bn": whoever goes by the name finds none.
+    inner = keras.Sequential([keras.Input((6, 6, 4)), layers.Conv2D(4, 3), layers.BatchNormalization(name="inside")])
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.BatchNormalization(name="outside")])
+    for layer in (inner, layers.Flatten(), layers.Dense(2)):
+        model.add(layer)
+    norms = {"outside": model.get_layer("outside"), "inside": inner.get_layer("inside")}
+    try:
+        returned = answer(model)
+    except Exception as error:
+        return (
+            f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150] if str(error) else ''}"
+        )
+    before = {variable.path: variable.numpy() for variable in model.weights}
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, jit_compile=False)
+    if not model.trainable_variables:
+        return "Everything is frozen now, the convolutions too. Freeze the BatchNormalization layers alone."
+    x = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype("float32")
+    model.fit(x, np.arange(8) % 2, verbose=0)
+
+    def moved(variables: Any) -> bool:
+        return any(not np.array_equal(before[variable.path], variable.numpy()) for variable in variables)
+
+    statistics = {name: moved([norm.moving_mean, norm.moving_variance]) for name, norm in norms.items()}
+    others = [v for v in model.weights if v.path.split("/")[-2] not in norms]
+    if not all(moved([variable]) for variable in others):
+        if any(statistics.values()):
+            return "The wrong side: you froze other layers, and BatchNormalization trains on."
+        return "Other layers are frozen, too. Freeze the BatchNormalization layers alone."
+    if all(statistics.values()):
+        if returned is None or returned is ...:
+            return NOT_SOLVED
+        return "Nothing is frozen: after training, the statistics of both BatchNormalization layers have moved."
+    if statistics["inside"]:
+        return "The BatchNormalization layer of the nested model trains on. A layer of model.layers may be a model."
+    if statistics["outside"]:
+        return "The BatchNormalization layer inside the nested model is frozen, the one outside is not."
+    if moved([variable for norm in norms.values() for variable in (norm.gamma, norm.beta)]):
+        return "The statistics hold, but scale and shift still learn. Set trainable = False on the layers."
+    if returned is None or returned is ...:
+        return "Frozen as it should be. Now return how many layers you froze."
+    if isinstance(returned, bool) or returned != 2:
+        return f"Frozen as it should be, but the model has 2 BatchNormalization layers; you return {returned!r}."
+    return None
+
+
+def _per_class(answer: Any) -> str | None:
+    """05: a function (matrix) -> precision, recall and F1 of each class; row: true class, column: predicted class."""
+    import numpy as np
+
+    if not callable(answer):
+        return "Define a function per_class(matrix)."
+    matrix = np.array([[8, 2, 0], [1, 5, 4], [3, 0, 37]])
+    try:
+        returned = answer(matrix.copy())
+    except Exception as error:
+        return f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150]}"
+    if returned is None or returned is ...:
+        return NOT_SOLVED
+    try:
+        precision, recall, f1 = (np.asarray(part, dtype=float) for part in returned)
+    except (TypeError, ValueError):
+        return "Return three arrays: precision, recall, f1."
+    hits = np.diag(matrix)
+    by_column, by_row = hits / matrix.sum(axis=0), hits / matrix.sum(axis=1)
+    if any(part.shape != (3,) for part in (precision, recall, f1)):
+        return f"Of three classes you return arrays of shape {precision.shape}; one number per class is asked for."
+    if np.allclose(precision, by_row) and np.allclose(recall, by_column):
+        return "Precision and recall are swapped: a column holds what was called c, a row what is c."
+    if np.allclose(precision, hits / matrix.sum()):
+        return "You divide by all pictures. Precision divides by the pictures that were called c: a column."
+    if not np.allclose(precision, by_column):
+        return "Precision is not right: divide the hits on the diagonal by the sums over each column."
+    if not np.allclose(recall, by_row):
+        return "Precision is right. Recall is not: divide the hits by the sums over each row."
+    if np.allclose(f1, (precision + recall) / 2):
+        return "F1 is the harmonic mean, 2PR / (P + R), not the arithmetic one."
+    if not np.allclose(f1, 2 * precision * recall / (precision + recall)):
+        return "Precision and recall are right. F1 is 2PR / (P + R), class by class."
+    return None
+
+
+def _ece(answer: Any) -> str | None:
+    """05: a function (labels, probabilities, bins) -> expected calibration error."""
+    import numpy as np
+
+    if not callable(answer):
+        return "Define a function ece(labels, probabilities, bins=10)."
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet((0.4, 0.4, 0.4), size=300)
+    labels = np.where(rng.random(300) < 0.6, probabilities.argmax(axis=1), rng.integers(0, 3, size=300))
+    try:
+        found = answer(labels.copy(), probabilities.copy(), 10)
+    except Exception as error:
+        return f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150]}"
+    if found is None or found is ...:
+        return NOT_SOLVED
+    if np.ndim(found) != 0:
+        return f"Return one number, not an array of shape {np.shape(found)}: the weighted mean of the bins' gaps."
+
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    bin_of = np.ceil(confidence * 10)
+    filled = [bin_of == number for number in np.unique(bin_of)]
+    gaps = np.array([(right[chosen] - confidence[chosen]).mean() for chosen in filled])
+    weights = np.array([chosen.mean() for chosen in filled])
+    of_true = probabilities[np.arange(300), labels]
+    hints = (
+        (abs(weights @ gaps), "That lets gaps of one sign cancel those of the other: take |.| in every bin."),
+        (np.abs(gaps).mean(), "That gives every bin the same weight: weight each by its share of the pictures."),
+        (weights @ gaps**2, "Those are squared gaps: the ECE takes their absolute values."),
+        (np.abs(right - confidence).mean(), "That compares picture by picture: average within each bin first."),
+        (np.abs(1 - of_true).mean(), "That is the probability of the true class; confidence is the largest one."),
+        (100 * weights @ np.abs(gaps), "That is in per cent; the ECE is a share, 0 to 1."),
+        (len(labels) * weights @ np.abs(gaps), "That is the sum over the pictures: divide by their number."),
+    )
+    if np.isclose(found, weights @ np.abs(gaps)):
+        return None
+    matching = (hint for value, hint in hints if np.isclose(abs(found), value))
+    return next(matching, f"Not {float(found):.3f}. Sort by the largest probability; |accuracy - confidence| in a bin.")
+
+
+def _only_one_right(answer: Any) -> str | None:
+    """05: a function (labels, first, second) -> pictures that only the first, and only the second model gets right."""
+    import numpy as np
+
+    if not callable(answer):
+        return "Define a function only_one_right(labels, first, second)."
+    labels = np.repeat([0, 1, 2], 10)
+    first, second = labels.copy(), labels.copy()
+    first[:7] = 1  # wrong alone in 4, together with the second in 3
+    second[4:7], second[10:12] = 2, 0  # on these 3 with another class, and in 2 alone
+    try:
+        found = answer(labels.copy(), first.copy(), second.copy())
+    except Exception as error:
+        return f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150]}"
+    if found is None or found is ...:
+        return NOT_SOLVED
+    hints: dict[tuple[int, ...], str] = {
+        (4, 2): "The two counts are swapped: the first number belongs to the first model.",
+        (7, 5): "You count the mistakes of each model. Leave out the pictures that both get wrong, and swap.",
+        (5, 7): "You count all mistakes of the other model. A picture that both get wrong counts for neither.",
+        (23, 25): "You count all that each model gets right. Leave out the pictures that both get right.",
+        (9, 9): "You count the pictures on which the answers differ. One of the two answers must also be right.",
+    }
+    try:
+        counts = tuple(int(count) for count in found)
+    except (TypeError, ValueError):
+        return "Return two counts: only the first right, only the second right."
+    if counts == (2, 4):
+        return None
+    return hints.get(counts, f"Not {counts}. Combine two conditions picture by picture with &, then count the True.")
+
+
 NOT_SOLVED = "Not solved yet. Write your answer into the cell above and run it again."
 
 CHECKS: dict[str, Callable[[Any], str | None]] = {
     "00_place_the_cut": _place_the_cut,
     "01_crossing": _crossing,
     "01_trained_parameters": _trained_parameters,
+    "02_l2_sp_gradient": _l2_sp_gradient,
+    "02_mask": _mask,
+    "02_update": _update,
     "03_affordable_cut": _affordable_cut,
     "03_head_parameters": _head_parameters,
     "03_repaired_program": _repaired_program,
+    "04_freeze_batchnorm": _freeze_batchnorm,
+    "04_range_test": _range_test,
+    "05_ece": _ece,
+    "05_only_one_right": _only_one_right,
+    "05_per_class": _per_class,
 }

@@ -369,7 +369,10 @@ def scramble(pictures: NDArray[np.uint8], tile: int, seed: int) -> NDArray[np.ui
         divisors = [d for d in range(1, size + 1) if size % d == 0]
         raise ValueError(f"tile={tile} does not divide the picture's side {size}; choose one of {divisors}")
     across = size // tile
-    order = np.random.default_rng(seed).permutation(across * across)
+    generator, order = np.random.default_rng(seed), np.arange(across * across)
+    # Four tiles come back in their own order once in 24 draws, which would scramble nothing.
+    while across > 1 and (order == np.arange(len(order))).all():
+        order = generator.permutation(len(order))
     tiles = pictures.reshape(n, across, tile, across, tile, 3).swapaxes(2, 3).reshape(n, across * across, tile, tile, 3)
     tiles = tiles[:, order].reshape(n, across, across, tile, tile, 3).swapaxes(2, 3)
     return np.ascontiguousarray(tiles.reshape(pictures.shape))
