@@ -177,11 +177,18 @@ def test_in_curves_a_known_label_has_its_colour_and_another_takes_a_free_one() -
 
 def test_in_curves_labels_that_would_touch_stand_apart_in_the_order_of_their_lines() -> None:
     ways = {"high": [[0.0, 0.51]], "low": [[0.0, 0.5]], "far": [[0.0, 0.1]]}
-    texts = plots.curves([5, 10], {"": ways}, "", "").figure.axes[0].texts
+    texts = plots.curves([5, 10], {"": ways}, "", "").axes[0].texts
     heights = {text.get_text().strip(): text.xy[1] for text in texts}
     assert heights["far"] == pytest.approx(0.1)
     assert heights["high"] - heights["low"] == pytest.approx(0.07)
     assert heights["high"] + heights["low"] == pytest.approx(1.01)
+
+
+def test_in_curves_labels_stay_beside_their_panel() -> None:
+    ways = {"a": [[1.0, 0.0]], "b": [[1.0, 0.01]], "c": [[0.0, 1.0]], "d": [[0.0, 0.99]]}
+    texts = plots.curves([5, 10], {"": ways}, "", "").axes[0].texts
+    heights = {text.get_text().strip(): text.xy[1] for text in texts}
+    assert heights == pytest.approx({"a": 0, "b": 0.07, "c": 1, "d": 0.93})
 
 
 def test_a_slider_turns_to_the_means_at_each_tick() -> None:
@@ -254,3 +261,22 @@ def test_a_range_test_shows_the_loss_over_the_rate_on_a_log_scale_and_marks_the_
     np.testing.assert_array_equal(ring.get_xydata(), [[1e-2, 0.7]])
     assert set(mark.get_xdata()) == {1e-3}
     assert [text.get_text().strip() for text in axis.texts] == ["suggested: 1e-03"]
+
+
+def test_slices_show_every_trial_against_each_hyperparameter_with_the_most_important_first():
+    trials = [
+        {"rate": 1e-4, "dropout": 0.1, "width": 64, "cut": "late"},
+        {"rate": 1e-1, "dropout": 0.5, "width": 0, "cut": "early"},
+        {"rate": 1e-2, "dropout": 0.3, "width": 16, "cut": "early"},
+    ]
+    importance = {"rate": 0.7, "width": 0.2, "dropout": 0.06, "cut": 0.04}
+    figure = plots.slices(trials, [0.9, 0.3, 0.5], importance, "log loss")
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    assert titles == ["rate: 70%", "width: 20%", "dropout: 6%", "cut: 4%"]
+    rate, width, dropout, cut = figure.axes
+    assert rate.get_ylabel() == "log loss"
+    assert (rate.get_xscale(), dropout.get_xscale()) == ("log", "linear")
+    np.testing.assert_array_equal(rate.lines[0].get_xydata(), [[1e-4, 0.9], [1e-1, 0.3], [1e-2, 0.5]])
+    assert [tick.get_text() for tick in width.get_xticklabels()] == ["0", "16", "64"]
+    np.testing.assert_array_equal(width.lines[0].get_xydata(), [[2, 0.9], [0, 0.3], [1, 0.5]])
+    assert [tick.get_text() for tick in cut.get_xticklabels()] == ["early", "late"]

@@ -241,13 +241,13 @@ def _mean(runs: ArrayLike, n: int) -> NDArray[np.float64]:
 
 
 def _apart(heights: Sequence[float]) -> NDArray[np.float64]:
-    """Move labels as little as possible, in the sum of squares, so that a line of text lies between neighbours."""
+    """Move labels as little as possible, in the sum of squares, so that they do not touch and stay between 0 and 1."""
     from scipy.optimize import isotonic_regression
 
     order = np.argsort(heights)
     room = _LINE_OF_TEXT * np.arange(len(heights))
     moved = np.empty(len(heights))
-    moved[order] = isotonic_regression(np.asarray(heights)[order] - room).x + room
+    moved[order] = np.clip(isotonic_regression(np.asarray(heights)[order] - room).x, 0, 1 - room[-1]) + room
     return moved
 
 
@@ -387,4 +387,40 @@ def range_test(tests: Mapping[str, RangeTest]) -> Figure:
         )
         axis.set(title=name, xlabel="learning rate (log scale)", ylabel="loss of the batch")
         axis.set_ylim(bottom=0)
+    return figure
+
+
+def slices(
+    parameters: Sequence[Mapping[str, object]], scores: Sequence[float], importance: Mapping[str, float], label: str
+) -> Figure:
+    """Draw every trial of a search as a dot: its score against each hyperparameter, the most important one first.
+
+    Parameters
+    ----------
+    parameters : sequence of mappings from a hyperparameter to its value, one for each trial
+        Floats get an axis of their own, logarithmic where they span more than a factor of 100; other values get equally
+        spaced places.
+    scores : sequence of float
+    importance : mapping from a hyperparameter to its share of the variance, in the order of the panels
+    label : str
+        What the scores are.
+
+    Returns
+    -------
+    Figure
+    """
+    figure, axes = subplots(1, len(importance), width=2.4 * len(importance), height=2.8)
+    for axis, (name, share) in zip(np.ravel(axes), importance.items(), strict=True):
+        values = [trial[name] for trial in parameters]
+        if all(isinstance(value, float) for value in values):
+            axis.plot(values, scores, ".", color=COLOURS["transferred"], alpha=0.6)
+            low, high = float(np.min(values)), float(np.max(values))  # type: ignore[arg-type]
+            axis.set_xscale("log" if low > 0 and high > 100 * low else "linear")
+        else:
+            places = sorted(set(values), key=lambda value: (str(type(value)), value))
+            axis.plot([places.index(value) for value in values], scores, ".", color=COLOURS["transferred"], alpha=0.6)
+            axis.set_xticks(range(len(places)), [str(place) for place in places], fontsize=8)
+            axis.set_xlim(-0.5, len(places) - 0.5)
+        axis.set(title=f"{name}: {share:.0%}", xlabel=name)
+    np.ravel(axes)[0].set_ylabel(label)
     return figure
