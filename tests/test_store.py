@@ -158,6 +158,11 @@ print(store.fetch({item.name!r}))
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def _names_below(folder: Path) -> set[str]:
+    """Return the names of files and folders while others make and remove them, which Path.rglob does not survive."""
+    return {name for _, folders, files in os.walk(folder) for name in (*folders, *files)}
+
+
 def _wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
@@ -445,10 +450,36 @@ def test_a_carried_folder_with_one_file_missing_is_completed(index: Path):
     assert (store.fetch("things") / "one.json").read_bytes() == b"{}"
 
 
+def test_bytes_are_counted_while_folders_come_and_go(tmp_path: Path):
+    (tmp_path / "stays.bin").write_bytes(bytes(1000))
+    done = threading.Event()
+
+    def come_and_go() -> None:
+        while not done.is_set():
+            for number in range(20):
+                (tmp_path / f"{number}" / "deeper").mkdir(parents=True)
+                (tmp_path / f"{number}" / "deeper" / "file.bin").write_bytes(bytes(10))
+            for number in range(20):
+                shutil.rmtree(tmp_path / f"{number}")
+
+    pip = threading.Thread(target=come_and_go)
+    pip.start()
+    try:
+        counted = [store._bytes_below(tmp_path) for _ in range(500)]
+    finally:
+        done.set()
+        pip.join()
+    assert all(1000 <= size <= 1200 for size in counted)
+
+
 def test_what_a_pip_without_its_killed_parent_writes_is_cleaned_up(index: Path, downloads: Path):
     for _ in range(20):
         process = _in_a_process(store.FILES["things"])
-        _wait_for(lambda process=process: any(downloads.rglob("pip-*")) or process.poll() is not None)
+        _wait_for(
+            lambda process=process: (
+                any(name.startswith("pip-") for name in _names_below(downloads)) or process.poll() is not None
+            )
+        )
         process.kill()
         process.communicate()
         if process.returncode == -signal.SIGKILL:

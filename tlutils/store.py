@@ -691,10 +691,12 @@ def _bar(part: Part, progress: bool) -> Any:
 
 def _bytes_below(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        # pip moves and deletes its files while they are counted.
-        with contextlib.suppress(OSError):
-            total += path.stat().st_size
+    # pip moves and deletes its files and folders while they are counted. A walk passes over a folder that has gone;
+    # Path.rglob raises.
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.stat(os.path.join(place, name)).st_size
     return total
 
 
