@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from tlutils import architectures, pretraining
+from tlutils import architectures, backbones, cli, pretraining, worlds
 
 
 def test_folding_batch_normalisation_changes_no_output():
@@ -38,3 +38,18 @@ def test_pretraining_writes_weights_card_and_checksum_together_and_repeats_itsel
         assert (folder / "vgg16_mini.npz").stat().st_size < 2.5e6
         assert sorted(path.name for path in folder.iterdir()) == ["checksums.json", "vgg16_mini.md", "vgg16_mini.npz"]
     assert digests[0] == digests[1]
+
+
+def test_pretraining_on_textures_makes_six_classes_and_a_card_that_says_how_to_repeat_it(tmp_path):
+    output = tmp_path / "vgg16_mini_textures.npz"
+    pretraining.pretrain(output, task="textures", per_class=2, epochs=2, seed=0, checkpoint_dir=tmp_path / "state")
+    base = backbones.load("vgg16_mini_textures", weights=output, top=True)
+    assert base.model.output_shape == (None, 6)
+    card = output.with_suffix(".md").read_text(encoding="utf-8")
+    assert "six textures" in card
+    assert "tlutils pretrain --output data/vgg16_mini_textures.npz --task textures --seed 0 --epochs 2" in card
+
+
+def test_the_command_line_offers_every_source_task():
+    [task] = [option for option in cli.main.commands["pretrain"].params if option.name == "task"]
+    assert tuple(task.type.choices) == tuple(worlds.SOURCE_TASKS)

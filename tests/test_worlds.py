@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlutils import worlds
+from tlutils import settings, worlds
 
 Draw = Callable[..., worlds.World]
 every_world = pytest.mark.parametrize("draw", [worlds.source_shapes, worlds.flowers, worlds.ripeness])
@@ -58,6 +58,20 @@ def test_the_source_task_has_every_outline_with_every_texture():
     names = worlds.source_shapes(per_class=1, seed=0, size=16).class_names
     assert len(names) == 60
     assert set(names) == {f"{outline}/{texture}" for outline in worlds.OUTLINES for texture in worlds.TEXTURES}
+
+
+@pytest.mark.parametrize(("task", "part"), [("outlines", 0), ("textures", 1)])
+def test_the_other_source_tasks_ask_one_half_of_the_name_of_the_same_pictures(task: str, part: int):
+    shapes = worlds.source_shapes(per_class=2, seed=3, size=16)
+    other = worlds.source_shapes(per_class=2, seed=3, size=16, task=task)
+    assert np.array_equal(other.pictures, shapes.pictures)
+    halves = [shapes.class_names[label].split("/")[part] for label in shapes.labels]
+    assert [other.class_names[label] for label in other.labels] == halves
+
+
+def test_an_unknown_source_task_is_refused_with_the_valid_ones():
+    with pytest.raises(settings.UserError, match="'colours'.*shapes, outlines, textures"):
+        worlds.source_shapes(per_class=1, seed=0, task="colours")
 
 
 @every_world

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _DATA = Path(__file__).resolve().parent.parent / "data"
 PREPROCESS = "preprocess"
 
+# The backbone that learnt each task of the synthetic source (`worlds.SOURCE_TASKS`).
+MINI = {"shapes": "vgg16_mini", "outlines": "vgg16_mini_outlines", "textures": "vgg16_mini_textures"}
+
 # The mean of ImageNet's training pictures in VGG16's channel order (Simonyan & Zisserman 2015, section 2.1).
 VGG_MEAN_BGR = (103.939, 116.779, 123.68)
 
@@ -141,7 +144,7 @@ def _rescaling(scale: float, offset: float) -> keras.Layer:
     return keras.layers.Rescaling(scale, offset=offset, name=PREPROCESS)
 
 
-def _fill_vgg16_mini(model: keras.Model, path: Path) -> None:
+def _fill_vgg16_mini(name: str, model: keras.Model, path: Path) -> None:
     """Fill from the project's own ``.npz``: float16 arrays named ``layer/variable``."""
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -152,7 +155,7 @@ def _fill_vgg16_mini(model: keras.Model, path: Path) -> None:
     except FileNotFoundError:
         raise
     except Exception as error:
-        raise _unfitting("vgg16_mini", path, error) from error
+        raise _unfitting(name, path, error) from error
 
 
 def _fill_efficientnet_lite0(model: keras.Model, path: Path) -> None:
@@ -189,8 +192,8 @@ def _fill_from_path(name: str, model: keras.Model, path: Path) -> None:
     """Fill from a file of the reader's."""
     if not path.is_file():
         raise settings.UserError(f"weights={str(path)!r} is not a file; give the path of a weight file, or None.")
-    if name == "vgg16_mini":
-        _fill_vgg16_mini(model, path)
+    if name in MINI.values():
+        _fill_vgg16_mini(name, model, path)
     elif name == "efficientnet_lite0":
         _fill_efficientnet_lite0(model, path)
     else:
@@ -208,23 +211,27 @@ def _unfitting(name: str, path: Path, error: Exception) -> settings.UserError:
     )
 
 
-def _fill_carried_vgg16_mini(model: keras.Model, top: bool) -> None:
-    path = _DATA / "vgg16_mini.npz"
-    expected = json.loads((_DATA / "checksums.json").read_text(encoding="utf-8"))[path.name]
-    store.verify(path, expected)
-    _fill_vgg16_mini(model, path)
+def _mini(task: str) -> _Entry:
+    """Return the entry of the vgg16_mini that learnt a task of the synthetic source."""
 
+    def build(size: int, top: bool) -> keras.Model:
+        import keras
 
-def _mini(size: int, top: bool) -> keras.Model:
-    import keras
+        base = architectures.vgg16_mini(size)
+        if not top:
+            return base
+        pooled = keras.layers.GlobalAveragePooling2D(name="pooling")(base.output)
+        classes = keras.layers.Dense(len(worlds.SOURCE_TASKS[task]), "softmax", name="source_classes")(pooled)
+        return keras.Model(base.input, classes, name=base.name)
 
-    base = architectures.vgg16_mini(size)
-    if not top:
-        return base
-    pooled = keras.layers.GlobalAveragePooling2D(name="pooling")(base.output)
-    n_classes = len(worlds.OUTLINES) * len(worlds.TEXTURES)
-    classes = keras.layers.Dense(n_classes, "softmax", name="source_classes")(pooled)
-    return keras.Model(base.input, classes, name=base.name)
+    def fill(model: keras.Model, top: bool) -> None:
+        path = _DATA / f"{MINI[task]}.npz"
+        expected = json.loads((_DATA / "checksums.json").read_text(encoding="utf-8"))[path.name]
+        store.verify(path, expected)
+        _fill_vgg16_mini(MINI[task], model, path)
+
+    cuts = (PREPROCESS, *(f"block{block}_pool" for block in range(1, 6)))
+    return _Entry(build, fill, _vgg_preprocessing, 64, cuts, "Apache-2.0")
 
 
 def _from_keras(constructor: str, **options: Any) -> Callable[[int, bool], keras.Model]:
@@ -234,7 +241,7 @@ def _from_keras(constructor: str, **options: Any) -> Callable[[int, bool], keras
         import keras
 
         if top:
-            with_top = "efficientnet_lite0, vgg16_mini"
+            with_top = ", ".join(("efficientnet_lite0", *MINI.values()))
             raise settings.UserError(f"top=True: the catalogue has the source classifier of {with_top} only.")
         shape = (size, size, 3)
         return getattr(keras.applications, constructor)(weights=None, include_top=False, input_shape=shape, **options)
@@ -261,14 +268,7 @@ def _fill_mobilenetv2(model: keras.Model, top: bool) -> None:
 
 
 CATALOGUE: dict[str, _Entry] = {
-    "vgg16_mini": _Entry(
-        _mini,
-        _fill_carried_vgg16_mini,
-        _vgg_preprocessing,
-        64,
-        (PREPROCESS, *(f"block{block}_pool" for block in range(1, 6))),
-        "Apache-2.0",
-    ),
+    **{name: _mini(task) for task, name in MINI.items()},
     "efficientnet_lite0": _Entry(
         lambda size, top: architectures.efficientnet_lite0(size, top=top),
         lambda model, top: _fill_efficientnet_lite0(model, store.fetch("efficientnet_lite0")),

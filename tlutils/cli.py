@@ -229,18 +229,21 @@ def _from_home(path: Path) -> str:
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=_ROOT / "data" / "vgg16_mini.npz",
-    show_default="data/vgg16_mini.npz",
+    show_default="the task's file in data/",
     help="Weights file to write; the data card goes beside it.",
 )
+@click.option("--task", type=click.Choice(["shapes", "outlines", "textures"]), default="shapes", show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--epochs", type=click.IntRange(min=2), default=16, show_default=True)
-@click.option("--per-class", type=click.IntRange(min=1), default=400, show_default=True, help="Pictures in an epoch.")
-def pretrain(output: Path, seed: int, epochs: int, per_class: int) -> None:
-    """Train vgg16_mini on the synthetic source task; killed, it goes on from its last full epoch."""
-    from tlutils import pretraining
+@click.option("--per-class", type=click.IntRange(min=2), default=400, show_default=True, help="Pictures in an epoch.")
+def pretrain(output: Path | None, task: str, seed: int, epochs: int, per_class: int) -> None:
+    """Train vgg16_mini on a synthetic source task; killed, it goes on from its last full epoch."""
+    from tlutils import backbones, pretraining
 
-    checkpoints = Path("build") / f"pretrain-{per_class}-{epochs}-{seed}"
-    facts = pretraining.pretrain(output, per_class=per_class, epochs=epochs, seed=seed, checkpoint_dir=checkpoints)
+    output = output or _ROOT / "data" / f"{backbones.MINI[task]}.npz"
+    checkpoints = Path("build") / f"pretrain-{task}-{per_class}-{epochs}-{seed}"
+    facts = pretraining.pretrain(
+        output, task=task, per_class=per_class, epochs=epochs, seed=seed, checkpoint_dir=checkpoints
+    )
     for name, value in facts.items():
         click.echo(f"{name}: {value}")

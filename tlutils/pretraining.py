@@ -1,4 +1,4 @@
-"""Pretrain vgg16_mini on the synthetic source task and write its weights with their data card."""
+"""Pretrain vgg16_mini on a synthetic source task and write its weights with their data card."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def _vgg_input(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     return pictures[..., ::-1].astype(np.float32) - np.array(backbones.VGG_MEAN_BGR, dtype=np.float32)
 
 
-def _source_batches(per_class: int, batch_size: int, seed: int) -> keras.utils.PyDataset:
+def _source_batches(task: str, per_class: int, batch_size: int, seed: int) -> keras.utils.PyDataset:
     """Shuffled batches of new pictures in every epoch: a drawn source never runs out, so none is seen twice."""
     import keras
 
     def draw(epoch: int) -> worlds.World:
-        return worlds.source_shapes(per_class, seed=10_000 + 1000 * seed + epoch)
+        return worlds.source_shapes(per_class, seed=10_000 + 1000 * seed + epoch, task=task)
 
     class SourceBatches(keras.utils.PyDataset):
         epoch = drawn = 0
@@ -85,6 +85,7 @@ def _source_batches(per_class: int, batch_size: int, seed: int) -> keras.utils.P
 def pretrain(
     output: Path,
     *,
+    task: str = "shapes",
     per_class: int = 400,
     epochs: int = 16,
     seed: int = 0,
@@ -99,8 +100,10 @@ def pretrain(
     ----------
     output : Path
         The ``.npz`` to write; the card takes the same name with ``.md``.
+    task : str
+        What the network learns to tell of the source pictures: a key of `worlds.SOURCE_TASKS`.
     per_class : int
-        Source pictures of each of the sixty classes, drawn anew for every epoch.
+        Source pictures of each of the sixty kinds, drawn anew for every epoch; 2 or more, so that a batch is full.
     epochs, seed : int
     checkpoint_dir : Path
         Folder for the state between epochs.
@@ -114,12 +117,11 @@ def pretrain(
     import keras
 
     keras.utils.set_random_seed(seed)
-    held_out = worlds.source_shapes(50, seed=2000 + seed)
-    n_classes = len(held_out.class_names)
-    batches = _source_batches(per_class, batch_size=64, seed=seed)
+    held_out = worlds.source_shapes(50, seed=2000 + seed, task=task)
+    batches = _source_batches(task, per_class, batch_size=64, seed=seed)
 
     base = architectures.vgg16_mini(batch_normalised=True)
-    classifier = keras.layers.Dense(n_classes, name="source_classes")
+    classifier = keras.layers.Dense(len(held_out.class_names), name="source_classes")
     model = keras.Sequential([base, keras.layers.GlobalAveragePooling2D(), classifier])
     steps = len(batches)
     model.compile(
@@ -154,17 +156,17 @@ def pretrain(
     temporary = output.with_suffix(".partial.npz")
     np.savez(temporary, **weights)
     facts = {
-        "accuracy": _accuracy_as_written(temporary, held_out),
+        "accuracy": _accuracy_as_written(temporary, task, held_out),
         "seconds_per_epoch": round(seconds_per_epoch),
         "sha256": hashlib.sha256(temporary.read_bytes()).hexdigest(),
         "parameters": plain.count_params(),
-        "source_pictures": epochs * per_class * n_classes,
+        "source_pictures": epochs * per_class * len(worlds.SOURCE_TASKS["shapes"]),
         "epochs": epochs,
         "seed": seed,
         "machine": f"{os.cpu_count()} cores {platform.machine()}",
         "library": f"Keras {keras.__version__} on {keras.backend.backend()}",
     }
-    _write(output.with_suffix(".md"), _card(output.name, facts, per_class))
+    _write(output.with_suffix(".md"), _card(output.name, task, facts, per_class))
     checksums = output.parent / "checksums.json"
     known = json.loads(checksums.read_text(encoding="utf-8")) if checksums.exists() else {}
     _write(checksums, json.dumps(known | {output.name: f"sha256:{facts['sha256']}"}, indent=2, sort_keys=True) + "\n")
@@ -172,9 +174,9 @@ def pretrain(
     return facts
 
 
-def _accuracy_as_written(path: Path, world: worlds.World) -> float:
+def _accuracy_as_written(path: Path, task: str, world: worlds.World) -> float:
     """Accuracy of the network that a reader will load, its source classes included."""
-    model = backbones.load("vgg16_mini", weights=path, top=True).model
+    model = backbones.load(backbones.MINI[task], weights=path, top=True).model
     return float(np.mean(model.predict(world.pictures, verbose=0).argmax(axis=1) == world.labels))
 
 
@@ -185,8 +187,13 @@ def _write(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _card(name: str, facts: dict[str, Any], per_class: int) -> str:
-    command = f"tlutils pretrain --output data/{name} --seed {facts['seed']} --epochs {facts['epochs']}"
+def _card(name: str, task: str, facts: dict[str, Any], per_class: int) -> str:
+    told = {
+        "shapes": "sixty classes, ten outlines times six textures",
+        "outlines": "ten outlines",
+        "textures": "six textures",
+    }
+    command = f"tlutils pretrain --output data/{name} --task {task} --seed {facts['seed']} --epochs {facts['epochs']}"
     command += f" --per-class {per_class}"
     return f"""# {name}
 
@@ -195,7 +202,7 @@ Weights of vgg16_mini, VGG16's thirteen convolutions with a quarter of the chann
 
 | | |
 |---|---|
-| source task | sixty classes of synthetic pictures, ten outlines times six textures (`tlutils.worlds.source_shapes`) |
+| source task | {task}: {told[task]}, of synthetic pictures (`tlutils.worlds.source_shapes`) |
 | pictures | {facts["source_pictures"]:,} of 64x64, none seen twice; colours carry no information |
 | accuracy | {facts["accuracy"]:.3f} on 3,000 source pictures never trained on, with these float16 weights |
 | training | Adam, cosine decay from 1e-3, {facts["epochs"]} epochs, batches of 64, seed {facts["seed"]} |
@@ -206,6 +213,5 @@ Weights of vgg16_mini, VGG16's thirteen convolutions with a quarter of the chann
 | SHA-256 | `{facts["sha256"]}` |
 | command | `{command}` |
 
-Not for use on photographs: what it has learnt are outlines and textures of drawn shapes. Notebook 01 shows what
-happens.
+Not for use on photographs: it has seen drawn shapes only. Notebook 01 shows what happens.
 """

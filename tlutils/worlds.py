@@ -9,12 +9,15 @@ polygons, stars and blossoms with four numbers.
 from __future__ import annotations
 
 import colorsys
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tlutils import settings
 
 Plane = NDArray[np.floating[Any]]
 Picture = NDArray[np.floating[Any]]
@@ -60,6 +63,12 @@ OUTLINES: dict[str, tuple[float, float, float, float]] = {
     "burr": (18, 1.6, 2.6, 2.6),
 }
 TEXTURES = ("stripes", "zigzags", "rings", "spirals", "spokes", "spots")
+# What the labels of the source world can tell; the pictures are the same.
+SOURCE_TASKS = {
+    "shapes": tuple(f"{outline}/{texture}" for outline in OUTLINES for texture in TEXTURES),
+    "outlines": tuple(OUTLINES),
+    "textures": TEXTURES,
+}
 FLOWERS = ("daisy", "dandelion", "rose", "sunflower", "tulip")
 RIPENESS = ("green", "turning", "yellow", "orange", "red")
 
@@ -288,31 +297,45 @@ def _draw(
     return World(pictures, labels, class_names, np.arange(n, dtype=np.int64), {"mask": masks})
 
 
-def source_shapes(per_class: int, seed: int, size: int = 64) -> World:
-    """Draw the synthetic source task: sixty classes, ten outlines times six textures, colours without meaning.
+def source_shapes(per_class: int, seed: int, size: int = 64, task: str = "shapes") -> World:
+    """Draw the synthetic source task: sixty kinds of things, ten outlines times six textures, colours without meaning.
 
     Parameters
     ----------
     per_class : int
-        Pictures of each class, 1 or more.
+        Pictures of each of the sixty kinds, 1 or more.
     seed : int
         Two worlds of different seeds share no picture.
     size : int
         Side in pixels, 8 or more.
+    task : str
+        What the labels tell of the same pictures: ``"shapes"`` both outline and texture (sixty classes),
+        ``"outlines"`` (ten) or ``"textures"`` (six) one of them.
 
     Returns
     -------
     World
-        Class names read ``outline/texture``; truth holds ``mask``.
+        Class names of shapes read ``outline/texture``; truth holds ``mask``.
+
+    Raises
+    ------
+    settings.UserError
+        Unknown task.
 
     Examples
     --------
     >>> world = source_shapes(per_class=1, seed=0)
     >>> world.pictures.shape, len(world.class_names), world.class_names[1]
     ((60, 64, 64, 3), 60, 'disc/zigzags')
+    >>> source_shapes(per_class=1, seed=0, task="textures").class_names[1]
+    'zigzags'
     """
-    names = tuple(f"{outline}/{texture}" for outline in OUTLINES for texture in TEXTURES)
-    return _draw(_source_object, names, per_class, seed, size)
+    if task not in SOURCE_TASKS:
+        raise settings.UserError(f"task={task!r} is unknown; choose one of {', '.join(SOURCE_TASKS)}.")
+    world = _draw(_source_object, SOURCE_TASKS["shapes"], per_class, seed, size)
+    outline, texture = np.divmod(world.labels, len(TEXTURES))
+    labels = {"shapes": world.labels, "outlines": outline, "textures": texture}[task]
+    return dataclasses.replace(world, labels=labels, class_names=SOURCE_TASKS[task])
 
 
 def flowers(per_class: int, seed: int, size: int = 64) -> World:
