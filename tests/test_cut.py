@@ -67,6 +67,19 @@ def test_any_chain_can_be_cut_behind_any_layer_and_joined_again(widths, position
     np.testing.assert_allclose(keras.ops.convert_to_numpy(join(trunk, tail)(batch)), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_tail_is_not_cut_again_and_the_advice_for_the_middle_computes_the_same():
+    model = backbones.load("vgg16_mini", weights=None).model
+    trunk, tail = cut(model, "block3_pool")
+    with pytest.raises(UserError, match="part of a network.*at 'block4_pool'"):
+        cut(tail, "block4_pool")
+    middle = keras.Model(model.get_layer("block3_pool").output, model.get_layer("block4_pool").output)
+    batch = np.random.default_rng(0).integers(0, 256, size=(2, 64, 64, 3)).astype("float32")
+    expected = cut(model, "block4_pool")[0].predict(batch, verbose=0)
+    np.testing.assert_allclose(
+        middle.predict(trunk.predict(batch, verbose=0), verbose=0), expected, rtol=1e-5, atol=1e-5
+    )
+
+
 def test_a_cut_inside_a_shortcut_is_refused_with_advice():
     model = backbones.load("resnet50", weights=None, image_size=64).model
     with pytest.raises(UserError, match="conv2_block2_1_conv.*cuts"):

@@ -39,7 +39,7 @@ def cut(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
     Raises
     ------
     settings.UserError
-        If there is no such layer, or if other paths lead round it.
+        If there is no such layer, if other paths lead round it, or if the model is a tail already.
     """
     import keras
 
@@ -55,13 +55,21 @@ def cut(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
         inputs = keras.Input(middle.shape[1:], name="activations")
         return model, keras.Model(inputs, keras.layers.Identity(name="nothing_left")(inputs), name=f"{model.name}_tail")
     try:
+        trunk = keras.Model(model.input, middle, name=f"{model.name}_trunk")
+    except ValueError as error:
+        # The layers of a tail still remember the tensors of the whole network.
+        raise settings.UserError(
+            f"{model.name} is itself a part of a network and cannot be cut at {at!r}. Cut the whole network at both "
+            "places; between them lies keras.Model(network.get_layer(first).output, network.get_layer(second).output)."
+        ) from error
+    try:
         tail = keras.Model(middle, model.output, name=f"{model.name}_tail")
     except ValueError as error:
         raise settings.UserError(
             f"cut={at!r} does not part {model.name}: another path leads round that layer (a shortcut). "
             "Choose a layer from the backbone's attribute cuts."
         ) from error
-    return keras.Model(model.input, middle, name=f"{model.name}_trunk"), tail
+    return trunk, tail
 
 
 def join(trunk: keras.Model, tail: keras.Model, *heads: keras.Model) -> keras.Model:
