@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import optuna
 import pytest
@@ -134,6 +135,19 @@ def test_feature_maps_are_pooled() -> None:
     on_maps = search.search(maps, labels, TRAIN, VALIDATION, trials=3, storage="sqlite://", space=QUICK)
     values = [trial.value for trial in on_maps.trials]
     assert values == pytest.approx([trial.value for trial in run(3).trials], abs=1e-4)
+
+
+def test_the_seconds_of_the_usual_loop_follow_from_its_passes_and_those_of_a_search_from_its_trials(
+    study: optuna.Study,
+) -> None:
+    pictures = np.zeros((120, 8, 8, 3), dtype="float32")
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.GlobalAveragePooling2D()])
+    once, trial, whole, usual, usual_whole = search.seconds(study, model, pictures, TRAIN, VALIDATION).values()
+    passes = QUICK.epochs * len(TRAIN) + len(VALIDATION)
+    assert usual / once == pytest.approx(passes / len(pictures))
+    assert usual_whole == pytest.approx(15 * usual)
+    assert whole == pytest.approx(once + sum(t.duration.total_seconds() for t in study.trials if t.duration))
+    assert 0 < once and 0 < trial < 10
 
 
 def test_accuracy_is_maximised(study: optuna.Study) -> None:
