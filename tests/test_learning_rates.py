@@ -240,12 +240,13 @@ def test_the_suggestion_is_a_tenth_of_the_rate_with_the_lowest_smoothed_loss_and
     assert history.history["loss"][-1] < 0.5 * np.log(3)
 
 
-def test_the_smoothed_loss_is_the_gaussian_mean_of_the_steps_on_both_sides():
+@pytest.mark.parametrize(("steps", "deviation"), [(100, 4.0), (50, 2.0), (20, 1.0), (10, 1.0)])
+def test_the_smoothed_loss_is_the_gaussian_mean_over_a_fixed_share_of_the_range(steps, deviation):
     inputs, labels = clusters()
-    found = learning_rates.learning_rate_range_test(two_layers(), inputs, labels)
-    weights = np.exp(-0.5 * (np.arange(-16, 17) / 4) ** 2)
-    middle = len(found.losses) // 2
-    expected = (weights / weights.sum()) @ found.losses[middle - 16 : middle + 17]
+    found = learning_rates.learning_rate_range_test(two_layers(), inputs, labels, steps=steps)
+    middle, reach = len(found.losses) // 2, round(4 * deviation)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    expected = (weights / weights.sum()) @ found.losses[middle - reach : middle + reach + 1]
     assert found.smoothed[middle] == pytest.approx(expected)
 
 

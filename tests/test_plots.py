@@ -208,6 +208,9 @@ def test_a_row_per_method_shows_every_seed_and_the_mean():
     assert [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "|"] == pytest.approx([0.6, 0.2])
     assert sorted(axis.lines[0].get_xdata()) == [0.5, 0.7]
     assert [text.get_text() for text in axis.texts] == ["0.60", "0.20"]
+    assert "dot: a seed;" in axis.get_xlabel()
+    [axis] = plots.by_seed({"ours": [0.5, 0.7]}, ["black"], "accuracy", 0.25, dot="a draw").axes
+    assert "dot: a draw;" in axis.get_xlabel()
 
 
 def test_a_confusion_matrix_shows_its_counts_true_classes_downwards():
@@ -261,6 +264,20 @@ def test_a_range_test_shows_the_loss_over_the_rate_on_a_log_scale_and_marks_the_
     np.testing.assert_array_equal(ring.get_xydata(), [[1e-2, 0.7]])
     assert set(mark.get_xdata()) == {1e-3}
     assert [text.get_text().strip() for text in axis.texts] == ["suggested: 1e-03"]
+
+
+def test_a_range_test_leaves_the_reading_to_the_reader_if_asked():
+    test = learning_rates.RangeTest(np.array([1e-4, 1e-3]), np.array([2.0, 1.1]), np.array([1.9, 1.2]), 1e-4)
+    [axis] = plots.range_test({"random head": test}, suggest=False).axes
+    assert len(axis.lines) == 2 and not axis.texts
+
+
+def test_range_tests_side_by_side_share_the_scale_of_the_loss():
+    rates = np.array([1e-4, 1e-3])
+    losses = {"high": np.array([2.0, 4.0]), "low": np.array([0.02, 0.01])}
+    tests = {name: learning_rates.RangeTest(rates, values, values, 1e-4) for name, values in losses.items()}
+    high, low = plots.range_test(tests).axes
+    assert high.get_ylim() == low.get_ylim() and low.get_ylim()[0] == 0 and low.get_ylim()[1] >= 4
 
 
 def test_slices_show_every_trial_against_each_hyperparameter_with_the_most_important_first():

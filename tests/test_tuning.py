@@ -112,6 +112,23 @@ def test_fine_tuning_changes_copies_and_leaves_the_originals_alone():
     assert moved > 0
 
 
+def test_fine_tuning_is_adam_on_tail_and_head_with_batch_normalisation_frozen():
+    maps = np.random.default_rng(0).normal(size=(40, 4, 4, 3)).astype("float32")
+    labels = np.arange(40) % 2
+    tail = tail_with_batchnorm()
+    head = tuning.train_head(tail.predict(maps, verbose=0), labels, 2)
+    plain = keras.Sequential([keras.Input(maps.shape[1:]), tuning.copy(tail), tuning.copy(head)])
+    plain.layers[0].get_layer("normalisation").trainable = False
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    plain.compile(keras.optimizers.Adam(1e-2), loss, jit_compile=False)
+    keras.utils.set_random_seed(1)
+    plain.fit(maps, labels, epochs=3, batch_size=32, verbose=0)
+    keras.utils.set_random_seed(1)
+    tuned = tuning.fine_tune(tail, head, maps, labels, epochs=3, learning_rate=1e-2)
+    scores = tuned.predict(maps, verbose=0)
+    np.testing.assert_allclose(scores, plain.predict(maps, verbose=0), rtol=1e-4, atol=1e-5)
+
+
 def test_a_tail_cut_from_a_frozen_base_is_fine_tuned_all_the_same():
     from tlutils.cut import cut
 
@@ -177,6 +194,23 @@ def test_a_restarted_model_trains_as_it_did_the_first_time(optimiser):
     np.testing.assert_array_equal(results[0][0], results[1][0])
     assert not np.array_equal(results[0][0], start[0])
     assert float(model.optimizer.learning_rate) == pytest.approx(0.03)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="no other backend traces the step")
+def test_the_training_step_of_a_restarted_model_is_traced_once():
+    traced = []
+
+    class Step(keras.Sequential):
+        def train_step(self, data):
+            traced.append(data)
+            return super().train_step(data)
+
+    features, labels = clusters(0)
+    model = Step([keras.Input((20,)), keras.layers.Dense(3)])
+    model.compile("adam", "mse", jit_compile=False)
+    tuning.restart(model, model.get_weights())
+    model.fit(features, np.eye(3)[labels], epochs=2, verbose=0)
+    assert len(traced) == 1
 
 
 def test_a_frozen_tail_and_a_frozen_head_are_fine_tuned_all_the_same_and_reload_so(tmp_path):

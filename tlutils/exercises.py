@@ -310,7 +310,7 @@ def _range_test(answer: Any) -> str | None:
     if abs(apart) <= 0.5:
         return None
     if rate > test.rates[-1]:
-        return f"{rate:g} lies to the right of the whole curve: at {test.rates[-1]:.0e} the training exploded."
+        return f"{rate:g} lies to the right of the whole curve, which ends at {test.rates[-1]:.0e}. Look left."
     if apart > 1.5:
         return f"At {rate:g} the loss is on its way up: such steps are too long. Look left of the lowest point."
     if apart > 0.5:

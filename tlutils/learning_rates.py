@@ -15,9 +15,9 @@ from tlutils import settings, tuning
 if TYPE_CHECKING:
     import keras
 
-# Standard deviation, in steps, of the Gaussian that smooths the losses of a range test: wide enough for the noise of
-# batches of a few dozen pictures, well below a decade of learning rates.
-_SMOOTHING = 4.0
+# Standard deviation of the Gaussian that smooths the losses of a range test, as a share of all steps and in steps at
+# least: wide enough for the noise of batches of a few dozen pictures, well below a decade of learning rates.
+_SMOOTHING, _LEAST_SMOOTHING = 0.04, 1.0
 _FEWEST_STEPS = 10
 
 
@@ -32,8 +32,8 @@ class RangeTest:
     losses : float64 array, shape (n,)
         Cross-entropy of each step's batch, before the step's update.
     smoothed : float64 array, shape (n,)
-        The losses under a Gaussian of four steps. It looks to both sides, so that unlike a running mean it does not
-        move the curve to higher rates.
+        The losses under a Gaussian whose standard deviation is 4 % of the steps asked for, one step at least. It looks
+        to both sides, so that unlike a running mean it does not move the curve to higher rates.
     suggestion : float
         A tenth of the rate at which the smoothed loss is lowest: there, a larger step begins to cost as much as it
         gains. Near the first or last rate it says little; widen the range.
@@ -123,7 +123,7 @@ def learning_rate_range_test(
             f"The loss diverged after {len(losses)} steps, at a learning rate of {rate:.1e}; start with a rate below "
             f"lowest={lowest}, or look at the inputs."
         )
-    smoothed = gaussian_filter1d(np.array(losses), _SMOOTHING, mode="nearest")
+    smoothed = gaussian_filter1d(np.array(losses), max(_LEAST_SMOOTHING, _SMOOTHING * steps), mode="nearest")
     return RangeTest(rates[: len(losses)], np.array(losses), smoothed, float(rates[smoothed.argmin()] / 10))
 
 

@@ -251,7 +251,9 @@ def _apart(heights: Sequence[float]) -> NDArray[np.float64]:
     return moved
 
 
-def by_seed(results: Mapping[str, Sequence[float]], colours: Sequence[str], label: str, chance: float) -> Figure:
+def by_seed(
+    results: Mapping[str, Sequence[float]], colours: Sequence[str], label: str, chance: float, dot: str = "a seed"
+) -> Figure:
     """Draw one row per method: a dot for each seed, a bar and a number for the mean.
 
     Parameters
@@ -264,6 +266,8 @@ def by_seed(results: Mapping[str, Sequence[float]], colours: Sequence[str], labe
         What the values are.
     chance : float
         What guessing gives; a dotted line.
+    dot : str
+        What a dot is, if not one seed.
 
     Returns
     -------
@@ -278,7 +282,7 @@ def by_seed(results: Mapping[str, Sequence[float]], colours: Sequence[str], labe
         axis.text(1.02, row, f"{np.round(mean, 2):.2f}", color=colour, va="center")
     axis.axvline(chance, color="black", linewidth=1, linestyle=":")
     axis.set(yticks=range(len(results)), yticklabels=results, xlim=(0, 1), ylim=(len(results) - 0.5, -0.5))
-    axis.set_xlabel(f"{label} (dot: a seed; bar: mean; dotted line: guessing)")
+    axis.set_xlabel(f"{label} (dot: {dot}; bar: mean; dotted line: guessing)")
     return figure
 
 
@@ -356,12 +360,14 @@ def reliability(models: Mapping[str, Reliability]) -> Figure:
     return figure
 
 
-def range_test(tests: Mapping[str, RangeTest]) -> Figure:
+def range_test(tests: Mapping[str, RangeTest], suggest: bool = True) -> Figure:
     """Draw learning-rate range tests side by side: the loss while the rate grows, and the suggested rate.
 
     Parameters
     ----------
     tests : mapping from a name to what `learning_rates.learning_rate_range_test` returns
+    suggest : bool
+        Whether to mark the lowest point and the suggestion, or to leave the reading to the reader.
 
     Returns
     -------
@@ -373,20 +379,17 @@ def range_test(tests: Mapping[str, RangeTest]) -> Figure:
     for axis, (name, test) in zip(np.ravel(axes), tests.items(), strict=True):
         axis.semilogx(test.rates, test.losses, ".", color=COLOURS["light"], alpha=0.6)
         axis.semilogx(test.rates, test.smoothed, color=COLOURS["transferred"])
-        lowest = test.smoothed.argmin()
-        axis.plot(
-            test.rates[lowest], test.smoothed[lowest], "o", color=COLOURS["scratch"], markersize=9, fillstyle="none"
-        )
-        axis.axvline(test.suggestion, color=COLOURS["scratch"], linestyle="--")
-        axis.annotate(
-            f" suggested: {test.suggestion:.0e}",
-            (test.suggestion, 1),
-            xycoords=("data", "axes fraction"),
-            color=COLOURS["scratch"],
-            va="top",
-        )
+        if suggest:
+            colour, lowest = COLOURS["scratch"], test.smoothed.argmin()
+            axis.plot(test.rates[lowest], test.smoothed[lowest], "o", color=colour, markersize=9, fillstyle="none")
+            axis.axvline(test.suggestion, color=colour, linestyle="--")
+            text, place = f" suggested: {test.suggestion:.0e}", (test.suggestion, 1)
+            axis.annotate(text, place, xycoords=("data", "axes fraction"), color=colour, va="top")
         axis.set(title=name, xlabel="learning rate (log scale)", ylabel="loss of the batch")
-        axis.set_ylim(bottom=0)
+    # One scale for all, so that a flat curve near zero looks flat.
+    top = max(axis.get_ylim()[1] for axis in figure.axes)
+    for axis in figure.axes:
+        axis.set_ylim(0, top)
     return figure
 
 

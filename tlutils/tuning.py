@@ -154,6 +154,9 @@ def restart(model: keras.Model, weights: list[NDArray[np.floating]]) -> None:
     import keras
 
     model.set_weights(weights)
+    if not model.optimizer.built:
+        # Left to `fit`, it would be built while the training step is traced, which TensorFlow then traces twice.
+        model.optimizer.build(model.trainable_variables)
     for variable in model.optimizer.variables:
         if variable.name != "learning_rate":
             variable.assign(keras.ops.zeros_like(variable))
