@@ -122,7 +122,7 @@ def test_the_table_shows_both_models_and_signed_differences():
     result = comparison.compare(labels, first, second, ("<i>old</i>", "new"))
     text, page = repr(result), result._repr_html_()
     for score, (label, spec, _) in metrics.SCORES.items():
-        for shown in (label, f"{result.first[score]:{spec}}", f"{result.difference[score]:+{spec}}"):
+        for shown in (label, f"{result.first[score]:{spec}}", f"{result.difference[score]:+.3f}"):
             assert shown in text and shown in page
     assert "difference: new minus <i>old</i>" in text and "McNemar's exact p" in text
     assert "<i>old" not in page and "&lt;i&gt;old" in page

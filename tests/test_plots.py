@@ -287,7 +287,7 @@ def test_slices_show_every_trial_against_each_hyperparameter_with_the_most_impor
         {"rate": 1e-2, "dropout": 0.3, "width": 16, "cut": "early"},
     ]
     importance = {"rate": 0.7, "width": 0.2, "dropout": 0.06, "cut": 0.04}
-    figure = plots.slices(trials, [0.9, 0.3, 0.5], importance, "log loss")
+    figure = plots.slices(trials, [0.9, 0.3, 0.5], importance, "log loss", log=["rate"])
     titles = [axis.get_title(loc="left") for axis in figure.axes]
     assert titles == ["rate: 70%", "width: 20%", "dropout: 6%", "cut: 4%"]
     rate, width, dropout, cut = figure.axes

@@ -141,7 +141,7 @@ class Comparison:
             models = [
                 "not defined" if math.isnan(v) else f"{v:{spec}}" for v in (self.first[score], self.second[score])
             ]
-            rows.append([label, *models, f"{self.difference[score]:+{spec}}", best])
+            rows.append([label, *models, f"{self.difference[score]:+.3f}", best])
         return pd.DataFrame(rows, columns=["score", *self.names, "difference [interval]", "best"])
 
     def _test(self) -> str:

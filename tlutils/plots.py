@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import io
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -394,19 +394,24 @@ def range_test(tests: Mapping[str, RangeTest], suggest: bool = True) -> Figure:
 
 
 def slices(
-    parameters: Sequence[Mapping[str, object]], scores: Sequence[float], importance: Mapping[str, float], label: str
+    parameters: Sequence[Mapping[str, object]],
+    scores: Sequence[float],
+    importance: Mapping[str, float],
+    label: str,
+    log: Collection[str] = (),
 ) -> Figure:
     """Draw every trial of a search as a dot: its score against each hyperparameter, the most important one first.
 
     Parameters
     ----------
     parameters : sequence of mappings from a hyperparameter to its value, one for each trial
-        Floats get an axis of their own, logarithmic where they span more than a factor of 100; other values get equally
-        spaced places.
+        Floats get an axis of numbers; other values get equally spaced places.
     scores : sequence of float
     importance : mapping from a hyperparameter to its share of the variance, in the order of the panels
     label : str
         What the scores are.
+    log : collection of str
+        Hyperparameters that get a logarithmic axis.
 
     Returns
     -------
@@ -417,8 +422,7 @@ def slices(
         values = [trial[name] for trial in parameters]
         if all(isinstance(value, float) for value in values):
             axis.plot(values, scores, ".", color=COLOURS["transferred"], alpha=0.6)
-            low, high = float(np.min(values)), float(np.max(values))  # type: ignore[arg-type]
-            axis.set_xscale("log" if low > 0 and high > 100 * low else "linear")
+            axis.set_xscale("log" if name in log else "linear")
         else:
             places = sorted(set(values), key=lambda value: (str(type(value)), value))
             axis.plot([places.index(value) for value in values], scores, ".", color=COLOURS["transferred"], alpha=0.6)
