@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
-from tlutils import cli, course, runs, settings, store
+from tlutils import backbones, cli, course, datasets, ranking, runs, settings, store, zoo
 
 RECORD = {"notebook": "a", "parameters": {"seed": 1}, "metrics": {"accuracy": 0.5}, "claims": [], "seconds": 2.0}
 DISPLAY = f"""
@@ -162,7 +164,8 @@ def test_fetch_of_an_unknown_name_says_which_names_there_are() -> None:
 
 def test_the_doctor_finds_a_ready_machine_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "vgg16_mini.npz").touch()
+    for name in backbones.MINI.values():
+        (tmp_path / "data" / f"{name}.npz").touch()
     monkeypatch.setattr(cli, "_ROOT", tmp_path)
     outcome = invoke("doctor")
     assert outcome.exit_code == 0, outcome.output
@@ -178,13 +181,94 @@ def test_the_doctor_names_every_problem_and_the_next_step(tmp_path: Path, monkey
     outcome = invoke("doctor")
     assert outcome.exit_code == 1
     problems = [line for line in outcome.stdout.splitlines() if line.startswith("Problem: ")]
-    assert len(problems) == 3
-    for problem, next_step in zip(problems, ("KERAS_BACKEND", "TLUTILS_CACHE", "tlutils pretrain"), strict=True):
+    tasks = [f"tlutils pretrain --task {task}" for task in backbones.MINI]
+    for problem, next_step in zip(problems, ("KERAS_BACKEND", "TLUTILS_CACHE", *tasks), strict=True):
         assert next_step in problem
 
 
+@pytest.fixture
+def flowers(tmp_path: Path) -> Path:
+    """A folder of ten synthetic pictures of each of two flowers, and one file that is no picture."""
+    drawn = datasets.load("synthetic_flowers", per_class=10)
+    for number, (picture, label) in enumerate(zip(np.asarray(drawn.pictures), drawn.labels, strict=True)):
+        if label < 2:
+            folder = tmp_path / "flowers" / drawn.class_names[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(folder / f"{number}.png")
+    (tmp_path / "flowers" / "daisy" / "notes.png").write_text("no picture")
+    return tmp_path / "flowers"
+
+
+def test_advise_prints_the_ranking_and_names_what_it_left_out(
+    flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
+    outcome = invoke("advise", flowers, "--candidate", "vgg16_mini")
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stdout.startswith("Best of 6: vgg16_mini cut at block") and "(20 pictures" in outcome.stdout
+    for column in ("cut", "score", "reason"):
+        assert column in outcome.stdout
+    assert outcome.stderr.startswith("Warning: ") and "daisy/notes.png" in outcome.stderr
+    as_json = invoke("advise", flowers, "--candidate", "vgg16_mini", "--json")
+    advice = json.loads(as_json.stdout)
+    assert advice["n_pictures"] == 20 and len(advice["ranked"]) == 6
+    best = advice["ranked"][0]
+    assert f"Best of 6: vgg16_mini cut at {best['cut']} " in outcome.stdout
+    assert best["score"] == max(candidate["score"] for candidate in advice["ranked"])
+
+
+def test_advise_hands_candidates_and_budget_on(flowers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def advise(dataset: datasets.Dataset, candidates: tuple[str, ...] | None, budget: float) -> ranking.Advice:
+        asked.append((len(dataset), candidates, budget))
+        return ranking.Advice((), 0, 0.0)
+
+    monkeypatch.setattr(ranking, "advise", advise)
+    invoke("advise", flowers, "--json")
+    invoke("advise", flowers, "--candidate", "vgg16", "--candidate", "resnet50", "--budget", 5, "--json")
+    assert asked == [(20, None, 60.0), (20, ("vgg16", "resnet50"), 5.0)]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "'nowhere' does not exist"),
+        (["flowers", "--candidate", "vgg61"], "backbone='vgg61' is unknown"),
+        (["flowers", "--budget", "0"], "budget=0.0 must be a number of seconds above 0"),
+        (["flowers", "--budget", "nan"], "budget=nan must be a number of seconds above 0"),
+    ],
+)
+def test_advice_that_cannot_be_given_is_one_sentence(
+    flowers: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.chdir(flowers.parent)
+    outcome = invoke("advise", *words)
+    assert outcome.exit_code == 1
+    last = outcome.stderr.splitlines()[-1]
+    assert last.startswith("Error: ") and message in last and "Traceback" not in outcome.output
+
+
+def test_zoo_writes_the_table_and_prints_one_line_per_candidate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def truth(backbone: backbones.Backbone, targets: dict[str, datasets.Dataset], cuts: list[str]) -> list[zoo.Truth]:
+        triples = [(at, name, draw) for at in cuts for name in targets for draw in zoo.DRAWS]
+        return [zoo.Truth(name, backbone.name, at, draw, 0.5 + draw / 8, 0.5, 1.0, 1.0) for at, name, draw in triples]
+
+    monkeypatch.setattr(zoo, "BACKBONES", ("untrained",))
+    monkeypatch.setattr(zoo, "fine_tuned", truth)
+    outcome = invoke("zoo", "--output", tmp_path / "zoo.csv")
+    assert outcome.exit_code == 0, outcome.output
+    assert len((tmp_path / "zoo.csv").read_text().splitlines()) == 1 + 6 * len(zoo.TARGETS) * len(zoo.DRAWS)
+    lines = [line for line in outcome.stdout.splitlines() if "block" in line or "preprocess" in line]
+    assert len(lines) == 6 and all(line.count("0.625") == len(zoo.TARGETS) for line in lines)
+    refused = invoke("zoo", "--output", tmp_path / "no" / "zoo.csv")
+    assert refused.exit_code == 1 and "Traceback" not in refused.output
+
+
 def test_every_command_explains_itself() -> None:
-    for command in ("run", "collect", "fetch", "doctor", "pretrain"):
+    for command in ("run", "collect", "fetch", "doctor", "pretrain", "advise", "zoo"):
         assert command in invoke("--help").stdout
         assert invoke(command, "--help").exit_code == 0
 

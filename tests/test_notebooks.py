@@ -194,6 +194,16 @@ def test_the_vgg16_lesson_takes_a_weight_file_of_the_readers_and_beats_training_
 
 
 @pytest.mark.slow
+def test_on_real_photographs_the_lesson_on_choosing_advises_real_features(real_data: Path, tmp_path: Path) -> None:
+    given = {"data_dir": str(real_data / "flowers")}
+    [result] = runs.run([FOLDER / "06_choose_a_model.ipynb"], tmp_path, given)
+    assert result.status in ("ok", "claims failed"), result.message
+    assert result.record is not None
+    advised = result.record["metrics"]["advised"]
+    assert advised["backbone"] == "efficientnet_lite0" and advised["reason"].startswith("best: ")
+
+
+@pytest.mark.slow
 def test_the_same_seed_twice_gives_the_same_record_bit_for_bit(tmp_path: Path) -> None:
     first, second = (runs.run(LESSONS[:1], tmp_path / folder)[0] for folder in ("first", "second"))
     assert first.record is not None and second.record is not None, first.message + second.message

@@ -468,14 +468,14 @@ def test_by_default_the_candidates_are_the_backbones_whose_weights_are_on_this_m
 
     monkeypatch.setattr(backbones, "load", load)
     ranking.advise(coloured([3, 3]))
-    assert asked == ["vgg16_mini"]
+    assert asked == list(backbones.MINI.values())
     for name in ("minilm", "mobilenet"):
         for part in store.FILES[name].parts:
             (own_cache / "downloads" / part.path).parent.mkdir(parents=True, exist_ok=True)
             (own_cache / "downloads" / part.path).touch()
     asked.clear()
     ranking.advise(coloured([3, 3]))
-    assert asked == ["vgg16_mini", "mobilenet"]
+    assert asked == [*backbones.MINI.values(), "mobilenet"]
 
 
 def test_the_reasons_say_what_is_lost_and_gained_against_the_best(own_cache, monkeypatch):
@@ -536,3 +536,69 @@ def test_the_advice_is_a_table_for_people_and_for_programs(own_cache):
 def test_what_no_advice_can_be_given_for_is_explained(own_cache, dataset, candidates, budget, message: str):
     with pytest.raises(UserError, match=message):
         ranking.advise(dataset, candidates, budget)
+
+
+def slow_tau(x: list[float], y: list[float]) -> float:
+    """Kendall's tau-b by counting pairs (Kendall 1945, "The treatment of ties in ranking problems")."""
+    pairs = [(i, j) for i in range(len(x)) for j in range(i)]
+    products = [np.sign(x[i] - x[j]) * np.sign(y[i] - y[j]) for i, j in pairs]
+    untied = [sum(z[i] != z[j] for i, j in pairs) for z in (x, y)]
+    return float(sum(products) / np.sqrt(untied[0] * untied[1]))
+
+
+@given(seed=st.integers(0, 1000), n=st.integers(3, 12))
+@hypothesis_settings(max_examples=20)
+def test_agreement_is_kendalls_tau_with_ties_and_pearsons_r(seed: int, n: int):
+    rng = np.random.default_rng(seed)
+    x, y = [0.0, 1.0, *rng.integers(0, 5, n - 2)], [1.0, 0.0, *rng.integers(0, 5, n - 2)]
+    found = ranking.agreement(x, y, draws=20)
+    assert found.tau == pytest.approx(slow_tau(x, y), abs=1e-9)
+    assert found.r == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-9)
+    assert -1 <= found.low <= found.high <= 1
+
+
+def test_the_interval_of_tau_narrows_with_more_candidates_and_repeats_itself():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=400)
+    y = x + rng.normal(size=400)
+    few, many = (ranking.agreement(x[:n], y[:n], seed=1) for n in (20, 400))
+    assert many.low < slow_tau(x.tolist(), y.tolist()) < many.high
+    assert many.high - many.low < 0.4 * (few.high - few.low)
+    assert few == ranking.agreement(x[:20], y[:20], seed=1) != ranking.agreement(x[:20], y[:20], seed=2)
+
+
+@pytest.mark.parametrize(
+    ("scores", "accuracies", "message"),
+    [
+        ([1, 2], [1, 2], r"shape \(2,\) .*3 candidates"),
+        ([1, 2, 3], [1, 2], r"shape \(3,\) and accuracies of shape \(2,\)"),
+        ([1, 2, np.nan], [1, 2, 3], "NaN or infinite"),
+        ([1, 2, 3], [1, 1, 1], "are equal"),
+    ],
+)
+def test_what_cannot_be_compared_is_explained(scores: list[float], accuracies: list[float], message: str):
+    with pytest.raises(UserError, match=message):
+        ranking.agreement(scores, accuracies)
+
+
+def test_a_backbone_is_compiled_once_for_all_advice(own_cache, monkeypatch):
+    base, built = small_backbone(), []
+    original = keras.layers.Concatenate.__init__
+    monkeypatch.setattr(
+        keras.layers.Concatenate,
+        "__init__",
+        lambda self, *args, **kw: (built.append(1), original(self, *args, **kw))[1],
+    )
+    for seed in (0, 1):
+        ranking.advise(coloured([5, 5], noise=seed + 1), [base])
+    assert built == [1]
+
+
+def test_the_pictures_of_an_advice_go_through_in_batches_of_one_size(own_cache, monkeypatch):
+    base, sizes = small_backbone(), []
+    original = keras.Model.predict_on_batch
+    monkeypatch.setattr(keras.Model, "predict_on_batch", lambda model, x: (sizes.append(len(x)), original(model, x))[1])
+    ranking.pooled_activations(base, coloured([25, 25]).pictures)
+    assert sizes == [25, 25]
+    with pytest.raises(UserError, match="no pictures"):
+        ranking.pooled_activations(base, coloured([5, 5]).pictures[:0])

@@ -706,3 +706,16 @@ def test_importing_the_store_stays_light():
     )
     output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert output.strip() == "[]"
+
+
+def test_a_file_is_present_once_it_was_fetched(poem: store.File):
+    assert not store.present(poem.name)
+    store.fetch(poem.name)
+    assert store.present(poem.name)
+
+
+def test_a_carried_folder_is_present_with_its_last_file(index: Path):
+    folder = store.fetch("things")
+    assert store.present("things")
+    (folder / "one.json").unlink()
+    assert not store.present("things")

@@ -172,7 +172,7 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
 
     import psutil
 
-    from tlutils import runs, settings, store
+    from tlutils import backbones, runs, settings, store
 
     facts = [("tlutils", metadata.version("tlutils")), ("python", platform.python_version())]
     problems = []
@@ -210,14 +210,18 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
             problems.append(f"Less than 1 GB is free at {cache}; make room or set TLUTILS_CACHE to a folder with more.")
         for name, file in store.FILES.items():
             if isinstance(file, store.Carried):
-                present = all((cache / "downloads" / part.path).is_file() for part in file.parts)
-                facts.append((name, "present" if present else f"fetched when first used, or now: tlutils fetch {name}"))
+                here = store.present(name)
+                facts.append((name, "present" if here else f"fetched when first used, or now: tlutils fetch {name}"))
     facts.append(("mirror", os.environ.get("TLUTILS_MIRROR") or "none (TLUTILS_MIRROR is not set)"))
 
-    mini = _ROOT / "data" / "vgg16_mini.npz"
-    facts.append(("vgg16_mini", "present" if mini.is_file() else "missing"))
-    if not mini.is_file():
-        problems.append(f"{_from_home(mini)} is missing; check the repository out again, or run `tlutils pretrain`.")
+    for task, name in backbones.MINI.items():
+        weights = _ROOT / "data" / f"{name}.npz"
+        facts.append((name, "present" if weights.is_file() else "missing"))
+        if not weights.is_file():
+            problems.append(
+                f"{_from_home(weights)} is missing; check the repository out again, or run "
+                f"`tlutils pretrain --task {task}`."
+            )
     return facts, problems
 
 
@@ -247,3 +251,54 @@ def pretrain(output: Path | None, task: str, seed: int, epochs: int, per_class: 
     )
     for name, value in facts.items():
         click.echo(f"{name}: {value}")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--candidate",
+    "candidates",
+    multiple=True,
+    metavar="NAME",
+    help="A backbone to rank, once for each; default: all whose weights are on this machine.",
+)
+@click.option("--budget", type=float, default=60.0, show_default=True, help="Seconds that the advice may take.")
+@click.option("--json", "as_json", is_flag=True, help="Print the ranking as JSON and nothing else.")
+def advise(folder: Path, candidates: tuple[str, ...], budget: float, as_json: bool) -> None:
+    """Rank pretrained networks and cuts for the pictures in FOLDER, without training a network.
+
+    FOLDER has one sub-folder per class. Keep test pictures out of it: those that take part in the choice no longer
+    measure it.
+    """
+    import warnings
+    from dataclasses import asdict
+
+    from tlutils import datasets, ranking
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", datasets.UnreadablePicture)
+        warnings.simplefilter("always", datasets.DoubtfulLabel)
+        pictures = datasets.from_folder(folder)
+    for warning in caught:
+        click.echo(f"Warning: {warning.message}", err=True)
+    advice = ranking.advise(pictures, candidates or None, budget)
+    click.echo(json.dumps(asdict(advice), indent=2) if as_json else advice)
+
+
+@main.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=_ROOT / "data" / "zoo.csv",
+    show_default="data/zoo.csv",
+    help="Table to write.",
+)
+@click.option("--fresh", is_flag=True, help="Compute again what the table has, as after a change of the weights.")
+def zoo(output: Path, fresh: bool) -> None:
+    """Fine-tune every backbone at every cut on every target of lesson 06; killed, it goes on where it stood."""
+    from tlutils import settings
+    from tlutils import zoo as of_backbones
+
+    settings.make_repeatable(0)
+    table = of_backbones.compute(output, fresh=fresh)
+    click.echo(table.pivot_table("accuracy", ["backbone", "cut"], "target", sort=False).round(3).to_string())

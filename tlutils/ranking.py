@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import html
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from tlutils import backbones, cut, datasets, settings, store, tuning
 
 if TYPE_CHECKING:
+    import keras
     import pandas as pd
 
 # Bounds of LogME's ratio of prior precision to noise precision, in units of the mean squared length of a feature
@@ -297,6 +300,64 @@ def _checked(
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """How well a score goes with accuracies that were measured.
+
+    Attributes
+    ----------
+    tau : float
+        Kendall's rank correlation (tau-b, which allows for ties), -1 to 1.
+    low, high : float
+        Its bootstrap interval of 95 %, over the candidates.
+    r : float
+        Pearson's correlation, -1 to 1.
+    """
+
+    tau: float
+    low: float
+    high: float
+    r: float
+
+
+def agreement(scores: ArrayLike, accuracies: ArrayLike, *, draws: int = 200, seed: int = 0) -> Agreement:
+    """Compare a score with the truth, over candidates (Kendall 1938, "A new measure of rank correlation").
+
+    Parameters
+    ----------
+    scores, accuracies : array, shape (n,)
+        Of the same n candidates, 3 or more; neither all equal.
+    draws : int
+        Of the bootstrap. Draws in which all scores or all accuracies are equal are left out.
+    seed : int
+
+    Returns
+    -------
+    Agreement
+        The interval takes the candidates for independent. Cuts of one backbone are not, so it is too narrow for them.
+
+    Raises
+    ------
+    settings.UserError
+        Different lengths, fewer than three candidates, all equal, values that are not finite.
+    """
+    from scipy.stats import kendalltau, pearsonr
+
+    x, y = np.asarray(scores, dtype=np.float64), np.asarray(accuracies, dtype=np.float64)
+    if x.ndim != 1 or x.shape != y.shape or len(x) < 3:
+        raise settings.UserError(
+            f"scores of shape {x.shape} and accuracies of shape {y.shape}; give one of each for 3 candidates or more."
+        )
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise settings.UserError("scores or accuracies hold NaN or infinite values; leave those candidates out.")
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        raise settings.UserError("All scores or all accuracies are equal, so there is no order to compare.")
+    drawn = np.random.default_rng(seed).integers(len(x), size=(draws, len(x)))
+    varied = [rows for rows in drawn if np.ptp(x[rows]) and np.ptp(y[rows])]
+    low, high = np.quantile([kendalltau(x[rows], y[rows]).statistic for rows in varied], [0.025, 0.975])
+    return Agreement(float(kendalltau(x, y).statistic), float(low), float(high), float(pearsonr(x, y).statistic))
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A backbone and a cut, with what it promises and what it costs.
 
@@ -457,22 +518,39 @@ def pooled_activations(backbone: backbones.Backbone, pictures: datasets.Pictures
     dict of str to array, shape (n, channels at the cut)
         In the order of ``backbone.cuts``. At ``preprocess`` it is the mean colour.
     """
+    together = _all_cuts(backbone)
+    ends = np.cumsum([backbone.model.get_layer(at).output.shape[-1] for at in backbone.cuts])
+    # Batches of one size, since another one at the end makes the backend trace the network again.
+    batch_size = math.ceil(len(pictures) / max(1, math.ceil(len(pictures) / 32)))
+    parts = np.split(cut.compute_once(together, pictures, batch_size=batch_size), ends[:-1], axis=1)
+    return dict(zip(backbone.cuts, parts, strict=True))
+
+
+# Kept, since the first call of a new model takes longer than all pictures of an advice.
+@functools.lru_cache(maxsize=8)
+def _all_cuts(backbone: backbones.Backbone) -> keras.Model:
+    """Build the network that returns the mean activations at all cuts, side by side."""
     import keras
 
     tensors = [backbone.model.get_layer(at).output for at in backbone.cuts]
     # One output, so that it can be kept in one file.
     pooled = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling2D()(tensor) for tensor in tensors])
-    together = keras.Model(backbone.model.input, pooled, name=f"{backbone.model.name}_all_cuts")
-    ends = np.cumsum([tensor.shape[-1] for tensor in tensors])
-    parts = np.split(cut.compute_once(together, pictures), ends[:-1], axis=1)
-    return dict(zip(backbone.cuts, parts, strict=True))
+    return keras.Model(backbone.model.input, pooled, name=f"{backbone.model.name}_all_cuts")
+
+
+@functools.lru_cache(maxsize=8)
+def _segments(backbone: backbones.Backbone) -> list[keras.Model]:
+    """Build the networks that lead from the pictures to the first cut and from each cut to the next."""
+    import keras
+
+    tensors = [backbone.model.input, *(backbone.model.get_layer(at).output for at in backbone.cuts)]
+    return [keras.Model(begin, end) for begin, end in pairwise(tensors)]
 
 
 def _at_hand() -> list[str]:
     """Return the names of the backbones whose weights need no fetching."""
-    folder = settings.cache_dir() / "downloads"
-    kept = {name for name, file in store.FILES.items() if all((folder / part.path).is_file() for part in file.parts)}
-    return [name for name in backbones.CATALOGUE if name == "vgg16_mini" or name in kept]
+    fetched = {name for name in store.FILES if store.present(name)}
+    return [name for name in backbones.CATALOGUE if name in fetched or name in backbones.MINI.values()]
 
 
 def _loaded(candidates: Sequence[str | backbones.Backbone] | None) -> list[backbones.Backbone]:
@@ -514,10 +592,7 @@ def _one_of_each_group(dataset: datasets.Dataset, seed: int) -> list[NDArray[np.
 
 def _seconds_per_picture(backbone: backbones.Backbone, pictures: datasets.Pictures) -> list[float]:
     """Measure how long it takes from a picture to each cut."""
-    import keras
-
-    tensors = [backbone.model.input, *(backbone.model.get_layer(at).output for at in backbone.cuts)]
-    segments = [keras.Model(begin, end) for begin, end in pairwise(tensors)]
+    segments = _segments(backbone)
     seconds = np.zeros(len(segments))
     for _ in range(2):  # The first pass also compiles.
         x = np.asarray(pictures[:])

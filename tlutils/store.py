@@ -307,6 +307,21 @@ def fetch(name: str, *, progress: bool = True) -> Path:
     return folder / item.target
 
 
+def present(name: str) -> bool:
+    """Return whether a file of the course lies in the cache, so that using it needs no fetching; no hash is checked.
+
+    Parameters
+    ----------
+    name : str
+        A key of `FILES`.
+
+    Returns
+    -------
+    bool
+    """
+    return all((cache_dir() / "downloads" / part.path).is_file() for part in FILES[name].parts)
+
+
 def fetch_all(names: Iterable[str] = tuple(FILES), *, progress: bool = True) -> dict[str, Path]:
     """Fetch several files; one that cannot be had does not keep the others from coming.
 
