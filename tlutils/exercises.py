@@ -509,6 +509,8 @@ def _leep(answer: Any) -> str | None:
         return NOT_SOLVED
     if np.ndim(found) != 0:
         return f"Return one number, not an array of shape {np.shape(found)}: the mean over the pictures."
+    if not np.issubdtype(np.asarray(found).dtype, np.floating):
+        return f"Return one number, not {found!r}."
 
     members = np.eye(3)[labels]
     joint, picked = members.T @ theta, (np.arange(60), labels)
@@ -571,6 +573,8 @@ def _regret(answer: Any) -> str | None:
     )
     if np.ndim(found) != 0:
         return f"Return one number, not an array of shape {np.shape(found)}."
+    if not np.issubdtype(np.asarray(found).dtype, np.number):
+        return f"Return one number, not {found!r}."
     if np.isclose(found, 0.21):
         return None
     return next(
@@ -585,7 +589,7 @@ def _small_modules(answer: Any) -> str | None:
         return "Give two whole numbers, the adapter's and LoRA's."
     if any(part is ... or part is None for part in answer):
         return NOT_SOLVED
-    if any(isinstance(part, bool) or not isinstance(part, int | float) or part != int(part) for part in answer):
+    if any(isinstance(part, bool) or not isinstance(part, int | float) or part % 1 != 0 for part in answer):
         return f"Give two whole numbers, not {answer!r}."
     adapter, lora = (int(part) for part in answer)
     down, up = 64 * 8 + 8, 8 * 64 + 64
