@@ -17,7 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tlutils import backbones
-from tlutils.cut import compute_once, cut, join
+from tlutils.cut import compute_once, cut, join, segments
 from tlutils.settings import UserError
 
 
@@ -78,6 +78,16 @@ def test_a_tail_is_not_cut_again_and_the_advice_for_the_middle_computes_the_same
     np.testing.assert_allclose(
         middle.predict(trunk.predict(batch, verbose=0), verbose=0), expected, rtol=1e-5, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("name", ["vgg16_mini", "mobilenet"])
+def test_segments_one_after_the_other_give_what_each_trunk_gives(name: str):
+    base = backbones.load(name, weights=None, image_size=64)
+    x = batch = np.random.default_rng(0).integers(0, 256, size=(2, 64, 64, 3)).astype("float32")
+    for at, segment in zip(base.cuts, segments(base.model, base.cuts), strict=True):
+        x = keras.ops.convert_to_numpy(segment(x, training=False))
+        expected = keras.ops.convert_to_numpy(cut(base.model, at)[0](batch, training=False))
+        np.testing.assert_allclose(x, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_cut_inside_a_shortcut_is_refused_with_advice():

@@ -138,3 +138,14 @@ def test_the_counts_of_keras_are_right() -> None:
 )
 def test_each_usual_miscount_of_small_modules_gets_its_own_hint(answer: Any, hint: str) -> None:
     assert hint in (check_modules(answer) or "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["01_crossing", "02_update", "03_repaired_program", "05_ece", "05_only_one_right", "05_per_class", "06_leep"],
+)
+def test_a_function_that_fails_without_a_message_is_told_what_it_raised(name: str) -> None:
+    def fails(*arguments: Any) -> None:
+        raise AssertionError
+
+    assert "The function stops with AssertionError" in (exercises.CHECKS[name](fails) or "")

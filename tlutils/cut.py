@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +72,28 @@ def cut(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
             "Choose a layer from the backbone's attribute cuts."
         ) from error
     return trunk, tail
+
+
+def segments(model: keras.Model, cuts: Sequence[str]) -> list[keras.Model]:
+    """Part a network at several cuts: from its input to the first, and from each cut to the next.
+
+    Parameters
+    ----------
+    model : keras.Model
+        One input.
+    cuts : sequence of str
+        Layers that everything passes through, in order, as in the attribute cuts of a backbone.
+
+    Returns
+    -------
+    list of keras.Model
+        As many as cuts. One after the other they compute the activations at every cut, none of them twice; they share
+        their layers with `model`.
+    """
+    import keras
+
+    tensors = [model.input, *(model.get_layer(at).output for at in cuts)]
+    return [keras.Model(begin, end) for begin, end in pairwise(tensors)]
 
 
 def join(trunk: keras.Model, tail: keras.Model, *heads: keras.Model) -> keras.Model:

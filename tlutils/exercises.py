@@ -54,6 +54,23 @@ def _trained_parameters(answer: Any) -> str | None:
     )
 
 
+def _stopped(error: Exception) -> str:
+    """Tell the reader what their function raised, with the first line of its message, if it has one."""
+    first_line = next(iter(str(error).splitlines()), "")
+    return f"The function stops with {type(error).__name__}: {first_line[:150]}"
+
+
+def _returned(answer: Any, how: str, *arguments: Any) -> tuple[Any, str | None]:
+    """Call the reader's function; return what it returns, and a hint where there is nothing to check."""
+    if not callable(answer):
+        return None, f"Define a function {how}."
+    try:
+        value = answer(*arguments)
+    except Exception as error:
+        return None, _stopped(error)
+    return value, NOT_SOLVED if value is None or value is ... else None
+
+
 def _crossing(answer: Any) -> str | None:
     """01: a function (sizes, transferred, scratch) -> first measured size where scratch is level, or "never"."""
     if not callable(answer):
@@ -67,9 +84,7 @@ def _crossing(answer: Any) -> str | None:
             for curves in ((flat, steep), (flat, [*steep[:2], 0.8, *steep[3:]]), (steep, flat), (flat, [0.1] * 5))
         ]
     except Exception as error:
-        return (
-            f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150] if str(error) else ''}"
-        )
+        return _stopped(error)
     if meets is None and touches is None:
         return NOT_SOLVED
     if meets == 3:
@@ -103,9 +118,7 @@ def _called(answer: Any, how: str, *arguments: Any) -> Any:
         value = answer(*arguments)
         return None if value is None or value is ... else np.asarray(value, dtype=np.float64)
     except Exception as error:
-        return (
-            f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150] if str(error) else ''}"
-        )
+        return _stopped(error)
 
 
 def _update(answer: Any) -> str | None:
@@ -264,7 +277,7 @@ def _repaired_program(answer: Any) -> str | None:
     try:
         model = answer(base, 3)
     except Exception as error:
-        return f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150]}"
+        return _stopped(error)
     if model is None:
         return NOT_SOLVED
     if not isinstance(model, keras.Model) or not model.built:
@@ -339,9 +352,7 @@ def _freeze_batchnorm(answer: Any) -> str | None:
     try:
         returned = answer(model)
     except Exception as error:
-        return (
-            f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150] if str(error) else ''}"
-        )
+        return _stopped(error)
     before = {variable.path: variable.numpy() for variable in model.weights}
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, jit_compile=False)
@@ -380,15 +391,10 @@ def _per_class(answer: Any) -> str | None:
     """05: a function (matrix) -> precision, recall and F1 of each class; row: true class, column: predicted class."""
     import numpy as np
 
-    if not callable(answer):
-        return "Define a function per_class(matrix)."
     matrix = np.array([[8, 2, 0], [1, 5, 4], [3, 0, 37]])
-    try:
-        returned = answer(matrix.copy())
-    except Exception as error:
-        return f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150]}"
-    if returned is None or returned is ...:
-        return NOT_SOLVED
+    returned, hint = _returned(answer, "per_class(matrix)", matrix.copy())
+    if hint:
+        return hint
     try:
         precision, recall, f1 = (np.asarray(part, dtype=float) for part in returned)
     except (TypeError, ValueError):
@@ -417,17 +423,12 @@ def _ece(answer: Any) -> str | None:
     """05: a function (labels, probabilities, bins) -> expected calibration error."""
     import numpy as np
 
-    if not callable(answer):
-        return "Define a function ece(labels, probabilities, bins=10)."
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet((0.4, 0.4, 0.4), size=300)
     labels = np.where(rng.random(300) < 0.6, probabilities.argmax(axis=1), rng.integers(0, 3, size=300))
-    try:
-        found = answer(labels.copy(), probabilities.copy(), 10)
-    except Exception as error:
-        return f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150]}"
-    if found is None or found is ...:
-        return NOT_SOLVED
+    found, hint = _returned(answer, "ece(labels, probabilities, bins=10)", labels.copy(), probabilities.copy(), 10)
+    if hint:
+        return hint
     if np.ndim(found) != 0:
         return f"Return one number, not an array of shape {np.shape(found)}: the weighted mean of the bins' gaps."
     try:
@@ -463,18 +464,13 @@ def _only_one_right(answer: Any) -> str | None:
     """05: a function (labels, first, second) -> pictures that only the first, and only the second model gets right."""
     import numpy as np
 
-    if not callable(answer):
-        return "Define a function only_one_right(labels, first, second)."
     labels = np.repeat([0, 1, 2], 10)
     first, second = labels.copy(), labels.copy()
     first[:7] = 1  # wrong alone in 4, together with the second in 3
     second[4:7], second[10:12] = 2, 0  # on these 3 with another class, and in 2 alone
-    try:
-        found = answer(labels.copy(), first.copy(), second.copy())
-    except Exception as error:
-        return f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150]}"
-    if found is None or found is ...:
-        return NOT_SOLVED
+    found, hint = _returned(answer, "only_one_right(labels, first, second)", labels.copy(), first.copy(), second.copy())
+    if hint:
+        return hint
     hints: dict[tuple[int, ...], str] = {
         (4, 2): "The two counts are swapped: the first number belongs to the first model.",
         (7, 5): "You count the mistakes of each model. Leave out the pictures that both get wrong, and swap.",
@@ -495,18 +491,13 @@ def _leep(answer: Any) -> str | None:
     """06: a function (theta, labels) -> LEEP."""
     import numpy as np
 
-    if not callable(answer):
-        return "Define a function leep(theta, labels)."
     rng = np.random.default_rng(0)
     theta, labels = rng.dirichlet((0.3, 0.5, 0.7, 0.4), size=60), np.arange(60) % 3
     theta[labels == 0, 0] += 1
     theta /= theta.sum(axis=1, keepdims=True)
-    try:
-        found = answer(theta.copy(), labels.copy())
-    except Exception as error:
-        return f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150]}"
-    if found is None or found is ...:
-        return NOT_SOLVED
+    found, hint = _returned(answer, "leep(theta, labels)", theta.copy(), labels.copy())
+    if hint:
+        return hint
     if np.ndim(found) != 0:
         return f"Return one number, not an array of shape {np.shape(found)}: the mean over the pictures."
     if not np.issubdtype(np.asarray(found).dtype, np.floating):
@@ -550,15 +541,10 @@ def _regret(answer: Any) -> str | None:
     """06: a function (scores, accuracies) -> what choosing by the score loses."""
     import numpy as np
 
-    if not callable(answer):
-        return "Define a function regret(scores, accuracies)."
     scores, accuracies = np.array([-3.0, -0.5, -1.0, -2.0]), np.array([0.80, 0.70, 0.84, 0.91])
-    try:
-        found = answer(scores.copy(), accuracies.copy())
-    except Exception as error:
-        return f"The function stops with {type(error).__name__}: {str(error).splitlines()[0][:150]}"
-    if found is None or found is ...:
-        return NOT_SOLVED
+    found, hint = _returned(answer, "regret(scores, accuracies)", scores.copy(), accuracies.copy())
+    if hint:
+        return hint
     hints = (
         (-0.21, "The sign is wrong: the best accuracy minus that of the chosen one, never below 0."),
         (0.70, "That is the accuracy of the chosen candidate. How much better is the best?"),

@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -541,10 +540,7 @@ def _all_cuts(backbone: backbones.Backbone) -> keras.Model:
 @functools.lru_cache(maxsize=8)
 def _segments(backbone: backbones.Backbone) -> list[keras.Model]:
     """Build the networks that lead from the pictures to the first cut and from each cut to the next."""
-    import keras
-
-    tensors = [backbone.model.input, *(backbone.model.get_layer(at).output for at in backbone.cuts)]
-    return [keras.Model(begin, end) for begin, end in pairwise(tensors)]
+    return cut.segments(backbone.model, backbone.cuts)
 
 
 def _at_hand() -> list[str]:

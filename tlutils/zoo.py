@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,8 +170,6 @@ def fine_tuned(
     settings.UserError
         A name that is no cut of the backbone, pictures of another size, too few pictures of a class.
     """
-    import keras
-
     wanted = backbone.cuts if cuts is None else tuple(cuts)
     unknown = [at for at in wanted if at not in backbone.cuts]
     if unknown:
@@ -183,9 +180,7 @@ def fine_tuned(
     inputs = {name: _pictures(dataset, backbone) for name, dataset in targets.items()}
     ends = {name: _through(backbone.model, pictures) for name, pictures in inputs.items()}
     heads = _heads(ends, targets, splits)
-    tensors = [backbone.model.input, *(backbone.model.get_layer(at).output for at in backbone.cuts)]
-    for at, (begin, end) in zip(backbone.cuts, pairwise(tensors), strict=True):
-        segment = keras.Model(begin, end)
+    for at, segment in zip(backbone.cuts, cut.segments(backbone.model, backbone.cuts), strict=True):
         activations = {name: _through(segment, before) for name, before in inputs.items()}
         if at in wanted:
             yield from _at_one_cut(backbone, at, activations, targets, splits, heads)
