@@ -26,7 +26,7 @@ test: $(ENV) ## check style and types, run the unit tests, execute every noteboo
 	$(BIN)/mypy
 	$(BIN)/pytest
 	KERAS_BACKEND=torch $(BIN)/pytest tests/test_cut.py tests/test_tuning.py tests/test_backbones.py \
-		tests/test_learning_rates.py tests/test_regularisers.py
+		tests/test_learning_rates.py tests/test_regularisers.py tests/test_encoders.py
 	TLUTILS_STRICT=1 $(BIN)/pytest notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with=tests/sanitize.cfg
 
 lab: $(ENV) ## open the course in JupyterLab

@@ -228,6 +228,13 @@ def test_the_range_test_stops_where_the_loss_diverges():
     assert 10 <= len(found.rates) < 100
     assert np.isfinite(found.losses).all()
     assert found.losses.max() <= 4 * max(np.log(3), found.losses[0])
+    assert found.diverged == pytest.approx(np.geomspace(1e-4, 1e6, 100)[len(found.rates)])
+
+
+def test_a_range_test_that_reaches_the_highest_rate_did_not_diverge():
+    inputs, labels = clusters()
+    found = learning_rates.learning_rate_range_test(two_layers(), inputs, labels, highest=1e-3, steps=12)
+    assert len(found.rates) == 12 and found.diverged is None
 
 
 def test_the_suggestion_is_a_tenth_of_the_rate_with_the_lowest_smoothed_loss_and_trains_well():

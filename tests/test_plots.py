@@ -272,6 +272,13 @@ def test_a_range_test_leaves_the_reading_to_the_reader_if_asked():
     assert len(axis.lines) == 2 and not axis.texts
 
 
+def test_a_range_test_marks_the_rate_at_which_the_loss_diverged():
+    test = learning_rates.RangeTest(np.array([1e-4, 1e-3]), np.array([2.0, 1.1]), np.array([1.9, 1.2]), 1e-4, 1e-2)
+    [axis] = plots.range_test({"random head": test}, suggest=False).axes
+    assert set(axis.lines[-1].get_xdata()) == {1e-2}
+    assert [text.get_text() for text in axis.texts] == ["diverged"]
+
+
 def test_range_tests_side_by_side_share_the_scale_of_the_loss():
     rates = np.array([1e-4, 1e-3])
     losses = {"high": np.array([2.0, 4.0]), "low": np.array([0.02, 0.01])}

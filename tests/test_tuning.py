@@ -363,3 +363,48 @@ def test_gradual_unfreezing_trains_one_more_block_per_stage_and_never_batchnorm(
 def test_gradual_unfreezing_names_a_layer_that_is_not_there():
     with pytest.raises(UserError, match="'block4_conv' is not a layer"):
         next(tuning.unfreeze_gradually(tail_of_three_blocks(), [["block4_conv"]]))
+
+
+def pixels(n: int, shift: float) -> np.ndarray:
+    return (np.random.default_rng(5).normal(size=(n, 4, 4, 3)) * 3 + shift).astype("float32")
+
+
+def test_adapted_batchnorm_has_the_mean_and_variance_of_the_new_inputs_and_the_model_keeps_its_own():
+    tail = tail_with_batchnorm()
+    before, inputs = tail.get_weights(), pixels(60, 5.0)
+    adapted = tuning.adapt_batchnorm(tail, inputs)
+    kernel, bias = tail.get_layer("convolution").get_weights()
+    convolved = keras.ops.convert_to_numpy(keras.ops.conv(inputs, kernel, padding="same")) + bias
+    layer = adapted.get_layer("normalisation")
+    moving = [keras.ops.convert_to_numpy(value) for value in (layer.moving_mean, layer.moving_variance)]
+    np.testing.assert_allclose(moving[0], convolved.mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(moving[1], convolved.var(axis=(0, 1, 2)), rtol=1e-3)
+    for old, new in zip(before, tail.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_batches_of_different_sizes_count_by_their_size():
+    tail, inputs = tail_with_batchnorm(), pixels(50, 1.0)
+    means = [
+        keras.ops.convert_to_numpy(tuning.adapt_batchnorm(tail, inputs, **how).get_layer("normalisation").moving_mean)
+        for how in ({}, {"batch_size": 40})
+    ]
+    np.testing.assert_allclose(means[1], means[0], rtol=1e-4, atol=1e-5)
+
+
+def test_adapting_moves_nothing_but_statistics_also_where_the_layers_are_frozen():
+    tail = tail_with_batchnorm()
+    tuning.freeze_batchnorm(tail)
+    adapted = tuning.adapt_batchnorm(tail, pixels(30, 2.0))
+    assert tuning.moved_batchnorm(tail, adapted) == (1, 1)
+    for old, new in zip(tail.trainable_weights, adapted.trainable_weights, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(old), keras.ops.convert_to_numpy(new))
+    [layer] = [layer for layer in adapted.layers if layer.name == "normalisation"]
+    assert not layer.trainable and layer.momentum == tail.get_layer("normalisation").momentum
+
+
+def test_adapting_needs_a_batchnorm_layer_and_two_inputs():
+    with pytest.raises(UserError, match="no BatchNormalization layer.*efficientnet_lite0"):
+        tuning.adapt_batchnorm(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), np.zeros((4, 3)))
+    with pytest.raises(UserError, match="1 inputs"):
+        tuning.adapt_batchnorm(tail_with_batchnorm(), pixels(1, 0.0))

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from tlutils import backbones, datasets, settings, tuning, zoo
+from tlutils import backbones, datasets, picture_files, settings, tuning, zoo
 from tlutils.cut import cut
 
 
@@ -111,7 +111,7 @@ def test_every_target_has_five_hundred_pictures_of_the_backbones_size_and_the_sa
     for name in zoo.TARGETS:
         first, second = zoo.target(name), zoo.target(name)
         assert first.pictures.shape == (500, zoo.IMAGE_SIZE, zoo.IMAGE_SIZE, 3)
-        assert datasets.fingerprint(first.pictures) == datasets.fingerprint(second.pictures)
+        assert picture_files.fingerprint(first.pictures) == picture_files.fingerprint(second.pictures)
         assert len(zoo.draw_split(first, 0).test) == 200
 
 

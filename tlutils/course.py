@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tlutils import exercises, settings
+from tlutils import answers, exercises, settings
 
 MIME = "application/vnd.tlutils.record+json"
 
@@ -110,8 +110,8 @@ def check(exercise: str, answer: object) -> None:
         raise settings.UserError(f"exercise={exercise!r} is unknown; choose one of {', '.join(exercises.CHECKS)}.")
     parts = answer if isinstance(answer, tuple) else (answer,)
     untouched = all(part is None or part is ... for part in parts)
-    hint = exercises.NOT_SOLVED if untouched else exercises.CHECKS[exercise](answer)
-    if hint == exercises.NOT_SOLVED:
+    hint = answers.NOT_SOLVED if untouched else exercises.CHECKS[exercise](answer)
+    if hint == answers.NOT_SOLVED:
         mark, colour, message = "○", "#666666", hint
     else:
         mark, colour, message = ("✓", "#00794f", "Right.") if hint is None else ("✗", "#b3261e", hint)

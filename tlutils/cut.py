@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tlutils import datasets, settings
+from tlutils import picture_files, settings
 
 if TYPE_CHECKING:
     import keras
@@ -120,7 +120,7 @@ def join(trunk: keras.Model, tail: keras.Model, *heads: keras.Model) -> keras.Mo
 
 def compute_once(
     trunk: keras.Model,
-    images: NDArray[np.generic] | datasets.PictureFiles,
+    images: NDArray[np.generic] | picture_files.PictureFiles,
     *,
     batch_size: int = 32,
     dtype: str = "float32",
@@ -151,8 +151,6 @@ def compute_once(
     settings.UserError
         Wrong size or number format, no pictures, cache folder not writable, disk full.
     """
-    if dtype not in ("float16", "float32"):
-        raise settings.UserError(f'dtype={dtype!r} cannot be stored; choose "float32" or "float16".')
     if tuple(images.shape[1:]) != tuple(trunk.input_shape[1:]):
         raise settings.UserError(
             f"The pictures have shape {tuple(images.shape[1:])}, the trunk takes {tuple(trunk.input_shape[1:])}; "
@@ -160,53 +158,100 @@ def compute_once(
         )
     if len(images) == 0:
         raise settings.UserError("There are no pictures to compute activations of; check the split or the folder.")
-    folder = settings.cache_dir() / "activations"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{_key(trunk, images, dtype)}.npy"
-    if not path.exists():
-        _compute(trunk, images, batch_size, dtype, path)
-    return np.load(path, mmap_mode="r")
+    shape = (len(images), *trunk.output_shape[1:])
+    return kept(key(trunk, images, dtype), shape, dtype, _activations(trunk, images, batch_size))
 
 
-def _key(trunk: keras.Model, images: NDArray[np.generic] | datasets.PictureFiles, dtype: str) -> str:
-    """Hash of everything that the activations depend on."""
+def key(trunk: keras.Model, inputs: NDArray[np.generic] | picture_files.PictureFiles, dtype: str) -> str:
+    """Return a hash of everything that activations depend on.
+
+    Parameters
+    ----------
+    trunk : keras.Model
+    inputs : array or PictureFiles
+    dtype : str
+        ``"float32"`` or ``"float16"``.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    settings.UserError
+        Another number format.
+    """
     import keras
 
+    if dtype not in ("float16", "float32"):
+        raise settings.UserError(f'dtype={dtype!r} cannot be stored; choose "float32" or "float16".')
     # Keras numbers unnamed layers through the session ("input_layer_3"): positions say the same and stay the same.
     config = trunk.get_config()
     config["name"] = ""
     text = json.dumps(config, sort_keys=True, default=str)
-    for position, layer in enumerate(trunk.layers):
-        text = text.replace(f'"{layer.name}"', f'"{position}"')
+    for position, operation in enumerate(trunk.operations):
+        text = text.replace(f'"{operation.name}"', f'"{position}"')
     digest = hashlib.sha256(f"{keras.backend.backend()} {dtype} {text}".encode())
     for value in trunk.get_weights():
         digest.update(np.ascontiguousarray(value).data)
-    digest.update(datasets.fingerprint(images).encode())
+    digest.update(picture_files.fingerprint(inputs).encode())
     return digest.hexdigest()[:40]
 
 
-def _compute(
-    trunk: keras.Model,
-    images: NDArray[np.generic] | datasets.PictureFiles,
-    batch_size: int,
-    dtype: str,
-    path: Path,
-) -> None:
-    """Write the activations to a temporary file and rename it: whoever finds `path` finds it whole."""
+def _activations(
+    trunk: keras.Model, images: NDArray[np.generic] | picture_files.PictureFiles, batch_size: int
+) -> Iterator[NDArray[np.floating]]:
     from tqdm import tqdm
 
-    shape = (len(images), *trunk.output_shape[1:])
+    with tqdm(total=len(images), unit="picture", desc="trunk", delay=5, leave=False) as bar:
+        for start in range(0, len(images), batch_size):
+            batch = np.asarray(images[start : start + batch_size])
+            yield trunk.predict_on_batch(batch)
+            bar.update(len(batch))
+
+
+def kept(
+    name: str, shape: tuple[int, ...], dtype: str, batches: Iterable[NDArray[np.floating]]
+) -> NDArray[np.floating]:
+    """Return the array that the cache keeps under a name; where it keeps none, compute and write it.
+
+    Parameters
+    ----------
+    name : str
+        From `key`.
+    shape : tuple of int
+    dtype : str
+    batches : iterable of arrays
+        The rows in their order; gone through only if the array is not there.
+
+    Returns
+    -------
+    array
+        A read-only memory map.
+
+    Raises
+    ------
+    settings.UserError
+        Cache folder not writable, disk full.
+    """
+    folder = settings.cache_dir() / "activations"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.npy"
+    if not path.exists():
+        _write(path, shape, dtype, batches)
+    return np.load(path, mmap_mode="r")
+
+
+def _write(path: Path, shape: tuple[int, ...], dtype: str, batches: Iterable[NDArray[np.floating]]) -> None:
+    """Write the array to a temporary file and rename it: whoever finds `path` finds it whole."""
     header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
     # Plain writes rather than a writable memory map: on a full disk a write raises an error, a map kills the process.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".partial")
     try:
         with os.fdopen(handle, "wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
-            with tqdm(total=len(images), unit="picture", desc="trunk", delay=5, leave=False) as bar:
-                for start in range(0, len(images), batch_size):
-                    batch = np.asarray(images[start : start + batch_size])
-                    file.write(trunk.predict_on_batch(batch).astype(dtype).tobytes())
-                    bar.update(len(batch))
+            for batch in batches:
+                file.write(batch.astype(dtype).tobytes())
         os.replace(temporary, path)
     except OSError as error:
         needed = int(np.prod(shape)) * np.dtype(dtype).itemsize

@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import html
-import os
 import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tlutils import settings, store, worlds
+from tlutils import picture_files, settings, store, worlds
+from tlutils.picture_files import PictureFiles, Pictures
 
 if TYPE_CHECKING:
-    from PIL import Image
+    pass
 
-PICTURE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-
-# Telephones write these, and Pillow reads them only with luck or a plug-in. They are tried, so that they get named.
-_TRIED_SUFFIXES = (*PICTURE_SUFFIXES, ".avif", ".heic", ".heif")
 
 # Side of a folder's pictures until `Dataset.resized` asks for another.
 FOLDER_IMAGE_SIZE = 64
 
-# Names in a warning, and classes in a description, before the rest becomes a count.
-_NAMED_AT_MOST = 10
-
 # A split tries this many orders of the groups before it says that none puts every class on every side.
 _ATTEMPTS = 20
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
-_Index = int | slice | Sequence[int] | NDArray[np.integer[Any]] | NDArray[np.bool_]
 
 
 class UnreadablePicture(UserWarning):
@@ -48,86 +34,6 @@ class UnreadablePicture(UserWarning):
 
 class DoubtfulLabel(UserWarning):
     """The same pixels occur under two labels; at least one of them is wrong."""
-
-
-class PictureFiles:
-    """Pictures that stay on disk until they are asked for; indexed like an array of shape (n, size, size, 3).
-
-    What is returned is RGB, upright (the camera's EXIF orientation is applied), the central square of the picture,
-    resized with an antialiasing bilinear filter. Transparency is laid over white; 16-bit grey keeps its proportions
-    (65535 becomes 255); 32-bit integers and floats have no agreed white, so their own range is stretched to 0 to 255;
-    of an animation the first frame counts.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-    digests : sequence of str
-        For each path a hash of its decoded pixels, in full size.
-    image_size : int
-        Side of the pictures that are returned, in pixels.
-    """
-
-    def __init__(self, paths: Sequence[Path], digests: Sequence[str], image_size: int) -> None:
-        _check_size(image_size)
-        self.paths = tuple(paths)
-        self.image_size = image_size
-        self._digests = tuple(digests)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __repr__(self) -> str:
-        return f"PictureFiles({len(self)} pictures, {self.image_size}x{self.image_size})"
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """The shape of the array that ``[:]`` returns."""
-        return (len(self), self.image_size, self.image_size, 3)
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of all decoded pixels, their order and the size; file names and formats do not matter."""
-        return hashlib.sha256(f"{self.image_size} {' '.join(self._digests)}".encode()).hexdigest()
-
-    def __getitem__(self, index: _Index) -> NDArray[np.uint8]:
-        positions = np.arange(len(self))[index]
-        if positions.ndim == 0:
-            return self._read(int(positions))
-        if positions.ndim > 1:
-            raise IndexError(f"pictures are indexed along one axis only, got an index of shape {positions.shape}")
-        pictures = np.empty((len(positions), self.image_size, self.image_size, 3), dtype=np.uint8)
-
-        def fill(row: int) -> None:
-            pictures[row] = self._read(int(positions[row]))
-
-        _in_threads(fill, range(len(positions)))
-        return pictures
-
-    def _read(self, position: int) -> NDArray[np.uint8]:
-        path = self.paths[position]
-        try:
-            return _central_square(_decode(path), self.image_size)
-        except Exception as error:
-            raise settings.UserError(
-                f"{path.parent.name}/{path.name} could be read when its folder was opened and now cannot "
-                f"({_reason(error)}). Bring the file back, or call from_folder again."
-            ) from error
-
-    def resized(self, image_size: int) -> PictureFiles:
-        """Return the same files, read at another size (pixels)."""
-        return PictureFiles(self.paths, self._digests, image_size)
-
-    def subset(self, indices: _Index) -> PictureFiles:
-        """Return some of the files, still unread."""
-        positions = np.atleast_1d(np.arange(len(self))[indices])
-        return PictureFiles(
-            [self.paths[position] for position in positions],
-            [self._digests[position] for position in positions],
-            self.image_size,
-        )
-
-
-Pictures = NDArray[np.uint8] | PictureFiles
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -200,7 +106,7 @@ class Dataset:
         """
         if isinstance(self.pictures, PictureFiles):
             return self.pictures.resized(image_size)
-        _check_size(image_size)
+        picture_files.check_size(image_size)
         pictures = self.pictures
         if pictures.shape[1:3] == (image_size, image_size):
             return pictures
@@ -209,12 +115,12 @@ class Dataset:
         resized = np.empty((len(pictures), image_size, image_size, 3), dtype=np.uint8)
 
         def fill(row: int) -> None:
-            resized[row] = _central_square(Image.fromarray(pictures[row]), image_size)
+            resized[row] = picture_files.central_square(Image.fromarray(pictures[row]), image_size)
 
-        _in_threads(fill, range(len(pictures)))
+        picture_files.in_threads(fill, range(len(pictures)))
         return resized
 
-    def subset(self, indices: _Index) -> Dataset:
+    def subset(self, indices: picture_files.Index) -> Dataset:
         """Return some of the pictures, in the order of `indices`, with everything that belongs to them.
 
         Parameters
@@ -236,22 +142,60 @@ class Dataset:
     def __repr__(self) -> str:
         parts = [f"{name}: {count}" for name, count in zip(self.class_names, self.counts, strict=True)]
         kind = "synthetic" if self.synthetic else "real"
-        return f"{self.name}: {len(self)} {kind} pictures, {len(parts)} classes ({_enumerate(parts, ', ')})"
+        return f"{self.name}: {len(self)} {kind} pictures, {len(parts)} classes ({settings.listed(parts)})"
 
     def _repr_html_(self) -> str:
         kind = "synthetic" if self.synthetic else "real"
-        rows = [
-            f"<tr><td>{html.escape(name)}</td><td>{count}</td></tr>"
-            for name, count in zip(self.class_names, self.counts, strict=True)
-        ]
-        if len(rows) > _NAMED_AT_MOST:
-            rest = f"and {len(rows) - _NAMED_AT_MOST} more classes"
-            others = int(self.counts[_NAMED_AT_MOST:].sum())
-            rows[_NAMED_AT_MOST:] = [f"<tr><td>{rest}</td><td>{others}</td></tr>"]
-        return (
-            f"<table><caption>{html.escape(self.name)}: {len(self)} {kind} pictures</caption>"
-            f"<thead><tr><th>class</th><th>pictures</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
-        )
+        return class_table(f"{self.name}: {len(self)} {kind} pictures", "pictures", self.class_names, self.counts)
+
+
+def class_table(title: str, things: str, class_names: Sequence[str], counts: NDArray[np.int64]) -> str:
+    """Show in HTML how many things each class has; the classes beyond the first ten share a row.
+
+    Parameters
+    ----------
+    title, things : str
+        Of the table, and of its second column.
+    class_names : sequence of str
+    counts : int64 array, shape (number of classes,)
+
+    Returns
+    -------
+    str
+    """
+    most = settings.NAMED_AT_MOST
+    named = [(html.escape(name), int(count)) for name, count in zip(class_names, counts, strict=True)]
+    if len(named) > most:
+        named[most:] = [(f"and {len(named) - most} more classes", int(counts[most:].sum()))]
+    rows = "".join(f"<tr><td>{name}</td><td>{count}</td></tr>" for name, count in named)
+    return (
+        f"<table><caption>{html.escape(title)}</caption>"
+        f"<thead><tr><th>class</th><th>{things}</th></tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+class Labelled(Protocol):
+    """What `split` takes: a `Dataset`, or labelled things of another kind with the same attributes."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Index into `class_names`, shape (n,)."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name for each class."""
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """Equal numbers for what must not part, shape (n,)."""
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Things of each class, shape (number of classes,)."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -274,32 +218,6 @@ class Split:
 
     def __repr__(self) -> str:
         return f"Split(train: {len(self.train)}, validation: {len(self.validation)}, test: {len(self.test)} pictures)"
-
-
-def fingerprint(pictures: NDArray[np.generic] | PictureFiles) -> str:
-    """Return a SHA-256 that changes with any pixel, with the order and with the size of the pictures.
-
-    Parameters
-    ----------
-    pictures : array or PictureFiles
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-
-    Examples
-    --------
-    >>> pictures = np.zeros((2, 8, 8, 3), dtype=np.uint8)
-    >>> fingerprint(pictures) == fingerprint(pictures.copy()), fingerprint(pictures) == fingerprint(pictures[:1])
-    (True, False)
-    """
-    if isinstance(pictures, PictureFiles):
-        return pictures.fingerprint
-    digest = hashlib.sha256(f"{pictures.dtype.str} {pictures.shape}".encode())
-    for picture in pictures:
-        digest.update(np.ascontiguousarray(picture).data)
-    return digest.hexdigest()
 
 
 def load(name: str, *, per_class: int | None = None, seed: int = 0) -> Dataset:
@@ -356,7 +274,7 @@ def _digits(per_class: int | None, seed: int) -> Dataset:
     bundle = load_digits()
     grey = np.round(bundle.images * (255 / 16)).astype(np.uint8)
     pictures = np.repeat(grey[..., None], 3, axis=3)
-    groups = _merged([picture.tobytes() for picture in grey])
+    groups = group_numbers([picture.tobytes() for picture in grey])
     names = tuple(str(digit) for digit in bundle.target_names)
     return _some_of(Dataset("digits", pictures, bundle.target.astype(np.int64), names, groups, False), per_class, seed)
 
@@ -438,7 +356,7 @@ def from_folder(path: str | Path, *, groups: str | None = None) -> Dataset:
     folder = Path(path).expanduser()
     classes = _class_folders(folder)
     found = [(name, file) for name, files in classes.items() for file in files]
-    scanned = _in_threads(_scan, [file for _, file in found], progress=True)
+    scanned = picture_files.in_threads(picture_files.scan, [file for _, file in found], progress=True)
     unreadable = [
         f"{name}/{file.name} ({scan.reason})" for (name, file), scan in zip(found, scanned, strict=True) if scan.reason
     ]
@@ -457,101 +375,7 @@ def from_folder(path: str | Path, *, groups: str | None = None) -> Dataset:
     if groups is not None:
         keys.append(_group_keys(groups, [file.name for _, file, _ in readable]))
     pictures = PictureFiles([file for _, file, _ in readable], digests, FOLDER_IMAGE_SIZE)
-    return Dataset(folder.resolve().name, pictures, labels, class_names, _merged(*keys), synthetic=False)
-
-
-@dataclass(frozen=True)
-class _Scan:
-    """What decoding a file showed: a digest of its pixels, or the reason why there is none."""
-
-    digest: str = ""
-    reason: str = ""
-
-
-def _scan(path: Path) -> _Scan:
-    # Pillow's decoders raise nearly every kind of exception on damaged files; one such file must not stop the others.
-    try:
-        picture = _decode(path)
-    except Exception as error:
-        return _Scan(reason=_reason(error))
-    digest = hashlib.sha256(f"{picture.size} ".encode())
-    digest.update(picture.tobytes())
-    return _Scan(digest=digest.hexdigest())
-
-
-def _decode(path: Path) -> Image.Image:
-    """Decode a whole picture file to upright 8-bit RGB."""
-    from PIL import Image, ImageOps
-
-    with Image.open(path) as image:
-        limit = Image.MAX_IMAGE_PIXELS
-        # Pillow only warns here, and refuses at twice the limit; several such pictures at once would fill the memory.
-        if limit is not None and image.width * image.height > limit:
-            raise ValueError(f"{image.width * image.height:,} pixels, more than the {limit:,} that are safe to open")
-        image.load()
-        # Damaged EXIF data leaves the orientation unknown; the picture is as good as without any.
-        with contextlib.suppress(Exception):
-            ImageOps.exif_transpose(image, in_place=True)
-        return _as_rgb(image)
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    """Bring any mode to 8-bit RGB; Pillow's own conversion would cut high values off instead of scaling them."""
-    from PIL import Image
-
-    if image.mode.startswith("I;16"):
-        scaled = np.asarray(image).astype(np.float64) * (255 / 65535)
-        return Image.fromarray(np.round(scaled).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        values = np.asarray(image, dtype=np.float64)
-        finite = values[np.isfinite(values)]
-        if not finite.size:
-            raise ValueError("no finite pixel value")
-        low, high = finite.min(), finite.max()
-        scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * (255 / max(high - low, 1e-300))
-        return Image.fromarray(np.round(scaled).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return image.convert("RGB")
-
-
-def _central_square(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """Crop the largest central square and resize it to `size` pixels a side, in one step."""
-    from PIL import Image
-
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    # Pillow's bilinear filter widens with the reduction, so shrinking does not alias.
-    square = image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
-    return np.asarray(square)
-
-
-def _reason(error: Exception) -> str:
-    """Why a file could not be read, in a few words and without its path."""
-    from PIL import UnidentifiedImageError
-
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture that Pillow knows"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).strip().split("\n")[0] or type(error).__name__
-
-
-def _in_threads(
-    function: Callable[[_Item], _Result], items: Sequence[_Item], *, progress: bool = False
-) -> list[_Result]:
-    """Call `function` on every item; Pillow decodes and resizes outside Python's lock, so threads use all cores."""
-    from tqdm import tqdm
-
-    # Each thread holds a picture or two in full size; four keep 12-megapixel photographs below half a gigabyte.
-    workers = min(4, os.cpu_count() or 1)
-    # Pillow warns of odd metadata in files that it reads well. Set once, outside: filters belong to all threads.
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
-        warnings.simplefilter("ignore")
-        results = pool.map(function, items)
-        options = {"total": len(items), "unit": "picture", "desc": "reading", "delay": 5, "leave": False}
-        return list(tqdm(results, disable=not progress, **options))
+    return Dataset(folder.resolve().name, pictures, labels, class_names, group_numbers(*keys), synthetic=False)
 
 
 def _class_folders(folder: Path) -> dict[str, list[Path]]:
@@ -572,7 +396,10 @@ def _class_folders(folder: Path) -> dict[str, list[Path]]:
                 f"'{folder}' has {len(entries)} files but no class folders. "
                 "Move the pictures into one sub-folder per class, named like the class."
             )
-        classes = {_composed(sub.name): [file for file in _visible(sub) if _is_picture(file)] for sub in subfolders}
+        classes = {
+            _composed(sub.name): [file for file in _visible(sub) if picture_files.is_picture(file)]
+            for sub in subfolders
+        }
         nested = [child for sub in subfolders for child in _visible(sub) if child.is_dir()]
     except OSError as error:
         raise settings.UserError(f"'{folder}' cannot be listed ({error.strerror}). {advice}") from error
@@ -594,10 +421,6 @@ def _visible(folder: Path) -> list[Path]:
     return sorted((e for e in folder.iterdir() if not e.name.startswith(".")), key=lambda entry: _composed(entry.name))
 
 
-def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in _TRIED_SUFFIXES and not file.is_dir()
-
-
 def _require_two_classes(
     folder: Path, class_names: Sequence[str], classes: dict[str, list[Path]], unreadable: Sequence[str]
 ) -> None:
@@ -605,28 +428,20 @@ def _require_two_classes(
         return
     found = f"only one class with readable pictures, {class_names[0]!r}" if class_names else "no readable picture"
     empty = [repr(name) for name in classes if name not in class_names]
-    reasons = [f"without any: {_enumerate(empty, ', ')}"] if empty else []
-    reasons += [f"unreadable: {_enumerate(unreadable, '; ')}"] if unreadable else []
+    reasons = [f"without any: {settings.listed(empty)}"] if empty else []
+    reasons += [f"unreadable: {settings.listed(unreadable, '; ')}"] if unreadable else []
     why = f" ({'; '.join(reasons)})" if reasons else ""
     raise settings.UserError(
         f"'{folder}' has {found}{why}. A classifier needs two classes or more: give each a sub-folder with "
-        f"pictures ({', '.join(suffix[1:] for suffix in PICTURE_SUFFIXES)})."
+        f"pictures ({', '.join(suffix[1:] for suffix in picture_files.PICTURE_SUFFIXES)})."
     )
-
-
-def _enumerate(names: Sequence[str], separator: str) -> str:
-    """Join the first names and count the rest."""
-    shown = list(names[:_NAMED_AT_MOST])
-    if len(names) > _NAMED_AT_MOST:
-        shown.append(f"and {len(names) - _NAMED_AT_MOST} more")
-    return separator.join(shown)
 
 
 def _warn(category: type[UserWarning], names: Sequence[str], text: str, noun: str) -> None:
     """Warn, where there is something to warn of, in the name of the reader's own line."""
     if names:
         many = f"{len(names)} {noun}{'s' if len(names) > 1 else ''}"
-        warnings.warn(text.format(many, _enumerate(names, "; ")), category, stacklevel=3)
+        warnings.warn(text.format(many, settings.listed(names, "; ")), category, stacklevel=3)
 
 
 def _warn_of_contradictions(names: Sequence[str], labels: NDArray[np.int64], digests: Sequence[str]) -> None:
@@ -637,7 +452,7 @@ def _warn_of_contradictions(names: Sequence[str], labels: NDArray[np.int64], dig
         if labels[other] != labels[position]:
             pairs.append(f"{names[other]} and {names[position]}")
     if pairs:
-        text = f"The same pixels under different labels: {_enumerate(pairs, '; ')}. Delete the wrong ones."
+        text = f"The same pixels under different labels: {settings.listed(pairs, '; ')}. Delete the wrong ones."
         warnings.warn(text, DoubtfulLabel, stacklevel=3)
 
 
@@ -666,8 +481,23 @@ def _group_keys(pattern: str, file_names: Sequence[str]) -> list[str]:
     return keys
 
 
-def _merged(*keys: Sequence[object]) -> NDArray[np.int64]:
-    """Number the groups that arise when pictures with any equal key belong together, however long the chain."""
+def group_numbers(*keys: Sequence[object]) -> NDArray[np.int64]:
+    """Number the groups that arise when pictures with any equal key belong together, however long the chain.
+
+    Parameters
+    ----------
+    *keys : sequence of hashable
+        Each of length n.
+
+    Returns
+    -------
+    int64 array, shape (n,)
+
+    Examples
+    --------
+    >>> group_numbers(["ann", "ann", "bob", "eve"], ["blue", "red", "red", "grey"])
+    array([0, 0, 0, 1])
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -684,13 +514,8 @@ def _merged(*keys: Sequence[object]) -> NDArray[np.int64]:
     return np.asarray(connected_components(graph, directed=False)[1][:n], dtype=np.int64)
 
 
-def _check_size(image_size: int) -> None:
-    if isinstance(image_size, bool) or not isinstance(image_size, int | np.integer) or image_size < 1:
-        raise settings.UserError(f"image_size={image_size!r} must be a whole number of pixels, 1 or more.")
-
-
 def split(
-    dataset: Dataset, *, labels_per_class: int | None, seed: int, validation: float = 0.2, test: float = 0.4
+    dataset: Labelled, *, labels_per_class: int | None, seed: int, validation: float = 0.2, test: float = 0.4
 ) -> Split:
     """Divide the pictures into three sides that share nothing.
 
@@ -699,7 +524,8 @@ def split(
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : Dataset, sentences.Sentences
+        Or anything with the attributes of `Labelled`.
     labels_per_class : int or None
         Training pictures of each class, exactly; None for all that validation and test leave.
     seed : int
@@ -747,7 +573,7 @@ def split(
 _TRAIN, _VALIDATION, _TEST = range(3)
 
 
-def _sides(dataset: Dataset, validation: float, test: float, rng: np.random.Generator) -> NDArray[np.int64]:
+def _sides(dataset: Labelled, validation: float, test: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Side of every picture: as near to the shares as the groups allow, every class on every side."""
     group_of = np.unique(dataset.groups, return_inverse=True)[1]
     members = np.zeros((group_of.max(initial=-1) + 1, len(dataset.class_names)), dtype=np.int64)
@@ -794,7 +620,7 @@ def _dealt(members: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.
     return side
 
 
-def _require_three_groups(dataset: Dataset, members: NDArray[np.int64]) -> None:
+def _require_three_groups(dataset: Labelled, members: NDArray[np.int64]) -> None:
     if len(dataset.class_names) < 2:
         raise settings.UserError(f"{dataset.name} has one class only; a classifier needs two or more.")
     groups = (members > 0).sum(axis=0)
@@ -807,7 +633,7 @@ def _require_three_groups(dataset: Dataset, members: NDArray[np.int64]) -> None:
         )
 
 
-def _require_enough(dataset: Dataset, left: NDArray[np.bool_], labels_per_class: int | None) -> None:
+def _require_enough(dataset: Labelled, left: NDArray[np.bool_], labels_per_class: int | None) -> None:
     available = np.bincount(dataset.labels[left], minlength=len(dataset.class_names))
     scarce = int(available.argmin())
     if labels_per_class is not None and labels_per_class > available[scarce]:

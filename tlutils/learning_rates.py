@@ -37,12 +37,15 @@ class RangeTest:
     suggestion : float
         A tenth of the rate at which the smoothed loss is lowest: there, a larger step begins to cost as much as it
         gains. Near the first or last rate it says little; widen the range.
+    diverged : float or None
+        The rate of the step that met a diverged loss, where the test stopped; None if it reached the highest rate.
     """
 
     rates: NDArray[np.float64]
     losses: NDArray[np.float64]
     smoothed: NDArray[np.float64]
     suggestion: float
+    diverged: float | None = None
 
 
 def learning_rate_range_test(
@@ -105,7 +108,7 @@ def learning_rate_range_test(
     twin = tuning.copy(model)
     # XLA pays off after minutes; this takes seconds.
     twin.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
-    rates, losses = np.geomspace(lowest, highest, steps), list[float]()
+    rates, losses, diverged = np.geomspace(lowest, highest, steps), list[float](), None
     of_guessing = float(np.log(model.output_shape[-1]))
     generator, queue = np.random.default_rng(seed), np.empty(0, dtype=np.int64)
     batch_size = min(batch_size, len(labels))
@@ -116,6 +119,7 @@ def learning_rate_range_test(
         optimizer.learning_rate = rate
         loss = float(twin.train_on_batch(np.asarray(inputs[batch]), labels[batch], return_dict=True)["loss"])
         if not np.isfinite(loss) or loss > 4 * max(of_guessing, losses[0] if losses else loss):
+            diverged = float(rate)
             break
         losses.append(loss)
     if len(losses) < _FEWEST_STEPS:
@@ -124,7 +128,7 @@ def learning_rate_range_test(
             f"lowest={lowest}, or look at the inputs."
         )
     smoothed = gaussian_filter1d(np.array(losses), max(_LEAST_SMOOTHING, _SMOOTHING * steps), mode="nearest")
-    return RangeTest(rates[: len(losses)], np.array(losses), smoothed, float(rates[smoothed.argmin()] / 10))
+    return RangeTest(rates[: len(losses)], np.array(losses), smoothed, float(rates[smoothed.argmin()] / 10), diverged)
 
 
 def layerwise_factors(blocks: Sequence[Sequence[str]], decay: float = 1 / 2.6) -> dict[str, float]:

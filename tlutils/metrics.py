@@ -29,7 +29,6 @@ SCORES = {
 }
 _BY_CLASS = {"precision": "precision", "recall": "recall", "f1": "F1"}
 _ALL_THE_SAME = "No interval, since every resample gives the same value"
-_NAMED_AT_MOST = 6
 _ROWS_AT_MOST = 30
 
 
@@ -349,7 +348,7 @@ def evaluate(
         counts=tuple(np.bincount(true, minlength=len(names)).tolist()),
         resamples=resamples,
         seed=seed,
-        notes=tuple(f"{remark}: {_some(labels)}." for remark, labels in remarks.items()),
+        notes=tuple(f"{remark}: {settings.listed(labels)}." for remark, labels in remarks.items()),
     )
 
 
@@ -538,12 +537,6 @@ def check_probabilities(labels: ArrayLike, probabilities: ArrayLike) -> tuple[ND
             f"{sums[row]:.3g}; they must be 0 or more and sum to 1. Of logits take calibration.softmax(logits)."
         )
     return true, rows
-
-
-def _some(names: Sequence[str]) -> str:
-    """Name the first few, and count the rest."""
-    rest = [f"and {len(names) - _NAMED_AT_MOST} more"] if len(names) > _NAMED_AT_MOST else []
-    return ", ".join([*names[:_NAMED_AT_MOST], *rest])
 
 
 def _class_numbers(name: str, values: ArrayLike) -> NDArray[np.int64]:

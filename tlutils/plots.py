@@ -373,7 +373,7 @@ def range_test(tests: Mapping[str, RangeTest], suggest: bool = True) -> Figure:
     -------
     Figure
         Dots: the loss of each step's batch. Line: smoothed. Ring: the lowest point of the line. Dashed: a tenth of its
-        rate, the suggestion.
+        rate, the suggestion. Dotted: the rate at which the loss had diverged.
     """
     figure, axes = subplots(1, len(tests), width=4.2 * len(tests) + 1, height=3.6)
     for axis, (name, test) in zip(np.ravel(axes), tests.items(), strict=True):
@@ -385,6 +385,10 @@ def range_test(tests: Mapping[str, RangeTest], suggest: bool = True) -> Figure:
             axis.axvline(test.suggestion, color=colour, linestyle="--")
             text, place = f" suggested: {test.suggestion:.0e}", (test.suggestion, 1)
             axis.annotate(text, place, xycoords=("data", "axes fraction"), color=colour, va="top")
+        if test.diverged is not None:
+            axis.axvline(test.diverged, color=COLOURS["warning"], linestyle=":")
+            where = {"xy": (test.diverged, 0.92), "xycoords": ("data", "axes fraction")}
+            axis.annotate("diverged", **where, rotation=90, ha="right", va="top", color=COLOURS["warning"])
         axis.set(title=name, xlabel="learning rate (log scale)", ylabel="loss of the batch")
     # One scale for all, so that a flat curve near zero looks flat.
     top = max(axis.get_ylim()[1] for axis in figure.axes)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tlutils import backbones, cut, datasets, settings, store, tuning
+from tlutils import backbones, cut, datasets, picture_files, settings, store, tuning
 
 if TYPE_CHECKING:
     import keras
@@ -504,7 +504,9 @@ def advise(
     return Advice(explained, len(sample), time.perf_counter() - start)
 
 
-def pooled_activations(backbone: backbones.Backbone, pictures: datasets.Pictures) -> dict[str, NDArray[np.floating]]:
+def pooled_activations(
+    backbone: backbones.Backbone, pictures: picture_files.Pictures
+) -> dict[str, NDArray[np.floating]]:
     """Compute the mean activations at all cuts of a network in one pass, kept by `cut.compute_once`.
 
     Parameters
@@ -586,7 +588,7 @@ def _one_of_each_group(dataset: datasets.Dataset, seed: int) -> list[NDArray[np.
     return pools
 
 
-def _seconds_per_picture(backbone: backbones.Backbone, pictures: datasets.Pictures) -> list[float]:
+def _seconds_per_picture(backbone: backbones.Backbone, pictures: picture_files.Pictures) -> list[float]:
     """Measure how long it takes from a picture to each cut."""
     segments = _segments(backbone)
     seconds = np.zeros(len(segments))

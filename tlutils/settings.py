@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,9 @@ _STARTUP_CHATTER = re.compile(
     r"|To enable the following instructions|absl::InitializeLog|computation_placer|port\.cc|XLA service|NUMA node",
     re.IGNORECASE,
 )
+
+# Names in a message, and classes in a table, before the rest becomes a count.
+NAMED_AT_MOST = 10
 
 
 class UserError(Exception):
@@ -172,6 +175,20 @@ def quiet_import() -> Iterator[None]:
             for line in caught.read().decode(errors="replace").splitlines():
                 if line.strip() and not _STARTUP_CHATTER.search(line):
                     print(line, file=sys.stderr)
+
+
+def listed(names: Sequence[str], separator: str = ", ") -> str:
+    """Join the first ten names of a message and count the rest.
+
+    Examples
+    --------
+    >>> listed(["rose", "tulip"])
+    'rose, tulip'
+    >>> listed([str(number) for number in range(12)])
+    '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 2 more'
+    """
+    rest = [f"and {len(names) - NAMED_AT_MOST} more"] if len(names) > NAMED_AT_MOST else []
+    return separator.join([*names[:NAMED_AT_MOST], *rest])
 
 
 def cache_dir() -> Path:

@@ -12,15 +12,12 @@ import colorsys
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tlutils import settings
-
-Plane = NDArray[np.floating[Any]]
-Picture = NDArray[np.floating[Any]]
+from tlutils import painting, settings
+from tlutils.painting import Picture, Plane
 
 
 @dataclass(frozen=True)
@@ -80,62 +77,16 @@ def _superformula(angle: Plane, m: float, n1: float, n2: float, n3: float) -> Pl
     return (radius / radius.max()).astype(np.float32)
 
 
-def _coordinates(size: int) -> tuple[Plane, Plane]:
-    """Pixel centres from -1 to 1, right and down."""
-    axis = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
-    x, y = np.meshgrid(axis, axis)
-    return x, y
-
-
-def _place(x: Plane, y: Plane, rng: np.random.Generator, squeeze: float, drift: float) -> tuple[Plane, Plane]:
-    """Rotate, squeeze and move the axes, so that an object drawn at the origin lands anywhere, at any angle."""
-    turn = rng.uniform(0, 2 * np.pi)
-    cos, sin = np.cos(turn), np.sin(turn)
-    x, y = x - rng.uniform(-drift, drift), y - rng.uniform(-drift, drift)
-    u, v = cos * x + sin * y, (cos * y - sin * x) / rng.uniform(squeeze, 1)
-    return u.astype(np.float32), v.astype(np.float32)
-
-
-def _cover(distance: Plane, size: int) -> Plane:
-    """Anti-aliased coverage, 0 to 1, of a shape; `distance` to its edge in half pictures, positive inside."""
-    return np.clip(distance * (size / 2) + 0.5, 0, 1)
-
-
-def _colour(rng: np.random.Generator, saturation: tuple[float, float], value: tuple[float, float]) -> Plane:
-    """A random colour, RGB 0 to 1."""
-    return np.array(colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(*saturation), rng.uniform(*value)), dtype=np.float32)
-
-
-def _two_colours(rng: np.random.Generator) -> tuple[Plane, Plane]:
-    """Two random colours whose brightness differs enough to be seen as two."""
-    first = _colour(rng, (0.2, 1.0), (0.55, 1.0))
-    return first, first * rng.uniform(0.15, 0.6) + _colour(rng, (0.0, 1.0), (0.0, 0.25))
-
-
-def _mix(share: Plane, over: Plane, under: Plane) -> Picture:
-    """Colour `over` where `share` is 1, `under` where it is 0."""
-    return under + share[..., None] * (over - under)
-
-
-def _clouds(x: Plane, y: Plane, rng: np.random.Generator, waves: int = 6, finest: float = 9.0) -> Plane:
-    """Smooth random field, 0 to 1: a few cosine waves of random direction, longer waves stronger."""
-    field_ = np.zeros_like(x)
-    for _ in range(waves):
-        frequency, direction, phase = rng.uniform(1, finest), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)
-        wave = np.cos(frequency * (np.cos(direction) * x + np.sin(direction) * y) + phase)
-        field_ += (wave / np.sqrt(frequency)).astype(np.float32)
-    low, high = field_.min(), field_.max()
-    return (field_ - low) / max(high - low, 1e-6)
-
-
 def _background(x: Plane, y: Plane, rng: np.random.Generator) -> Picture:
     """Two colours in clouds, and up to three bars or discs of other colours that mean nothing."""
-    first, second = _colour(rng, (0.0, 0.8), (0.1, 0.9)), _colour(rng, (0.0, 0.8), (0.1, 0.9))
-    picture = _mix(_clouds(x, y, rng), first, second)
+    first, second = painting.colour(rng, (0.0, 0.8), (0.1, 0.9)), painting.colour(rng, (0.0, 0.8), (0.1, 0.9))
+    picture = painting.mix(painting.clouds(x, y, rng), first, second)
     for _ in range(rng.integers(0, 4)):
-        u, v = _place(x, y, rng, squeeze=0.25, drift=1.1)
-        blob = _cover(rng.uniform(0.1, 0.35) - np.maximum(np.abs(u) * rng.uniform(0.1, 1), np.abs(v)), x.shape[0])
-        picture = _mix(blob * rng.uniform(0.4, 1), _colour(rng, (0.0, 0.9), (0.1, 0.9)), picture)
+        u, v = painting.place(x, y, rng, squeeze=0.25, drift=1.1)
+        blob = painting.cover(
+            rng.uniform(0.1, 0.35) - np.maximum(np.abs(u) * rng.uniform(0.1, 1), np.abs(v)), x.shape[0]
+        )
+        picture = painting.mix(blob * rng.uniform(0.4, 1), painting.colour(rng, (0.0, 0.9), (0.1, 0.9)), picture)
     return picture
 
 
@@ -158,27 +109,18 @@ def _texture(name: str, u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
     return np.clip(0.5 + 1.8 * wave, 0, 1).astype(np.float32)
 
 
-def _develop(picture: Picture, x: Plane, y: Plane, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """What a camera adds: light from one side, exposure, noise."""
-    direction, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.35)
-    light = 1 + strength * (np.cos(direction) * x + np.sin(direction) * y)
-    picture = picture * (light * rng.uniform(0.75, 1.15))[..., None]
-    picture = picture + rng.normal(0, rng.uniform(0.01, 0.07), picture.shape).astype(np.float32)
-    return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
 def _source_object(label: int, x: Plane, y: Plane, rng: np.random.Generator) -> tuple[Picture, Plane]:
     """One outline filled with one texture."""
     outline, texture = tuple(OUTLINES.values())[label // len(TEXTURES)], TEXTURES[label % len(TEXTURES)]
-    u, v = _place(x, y, rng, squeeze=0.7, drift=0.25)
+    u, v = painting.place(x, y, rng, squeeze=0.7, drift=0.25)
     scale = rng.uniform(0.5, 0.95)
     u, v = u / scale, v / scale
     bend = 1 + rng.uniform(-0.12, 0.12, size=4)
     m, *exponents = outline
     edge = _superformula(np.arctan2(v, u), m, *(np.array(exponents) * bend[1:]))
-    mask = _cover((edge - np.hypot(u, v)) * scale, x.shape[0])
-    bright, dark = _two_colours(rng)
-    return _mix(_texture(texture, u, v, rng), bright, dark), mask
+    mask = painting.cover((edge - np.hypot(u, v)) * scale, x.shape[0])
+    bright, dark = painting.two_colours(rng)
+    return painting.mix(_texture(texture, u, v, rng), bright, dark), mask
 
 
 def _petals(radius: Plane, angle: Plane, count: int, width: float, inner: float, pointed: float) -> Plane:
@@ -192,11 +134,11 @@ def _petals(radius: Plane, angle: Plane, count: int, width: float, inner: float,
 def _daisy(u: Plane, v: Plane, size: int, rng: np.random.Generator) -> tuple[Picture, Plane]:
     """Long separate petals round a small bright disc."""
     radius, angle = np.hypot(u, v), np.arctan2(v, u)
-    petals = _cover(_petals(radius, angle, int(rng.integers(9, 15)), 0.85, 0.15, 0.8), size)
-    disc = _cover(rng.uniform(0.2, 0.3) - radius, size)
-    petal, shade = _two_colours(rng)
-    colours = _mix(radius * 0.9, petal, 0.5 * (petal + shade))
-    return _mix(disc, _colour(rng, (0.5, 1), (0.5, 1)), colours), np.maximum(petals, disc)
+    petals = painting.cover(_petals(radius, angle, int(rng.integers(9, 15)), 0.85, 0.15, 0.8), size)
+    disc = painting.cover(rng.uniform(0.2, 0.3) - radius, size)
+    petal, shade = painting.two_colours(rng)
+    colours = painting.mix(radius * 0.9, petal, 0.5 * (petal + shade))
+    return painting.mix(disc, painting.colour(rng, (0.5, 1), (0.5, 1)), colours), np.maximum(petals, disc)
 
 
 def _dandelion(u: Plane, v: Plane, size: int, rng: np.random.Generator) -> tuple[Picture, Plane]:
@@ -204,8 +146,10 @@ def _dandelion(u: Plane, v: Plane, size: int, rng: np.random.Generator) -> tuple
     radius, angle = np.hypot(u, v), np.arctan2(v, u)
     rays = 0.5 + 0.5 * np.sin(rng.integers(20, 30) * angle + 3 * np.sin(7 * radius + rng.uniform(0, 6)))
     edge = 0.86 + 0.14 * np.sin(rng.integers(24, 34) * angle + rng.uniform(0, 6))
-    bright, dark = _two_colours(rng)
-    return _mix((rays * np.clip(radius * 1.6, 0, 1)).astype(np.float32), bright, dark), _cover(edge - radius, size)
+    bright, dark = painting.two_colours(rng)
+    return painting.mix((rays * np.clip(radius * 1.6, 0, 1)).astype(np.float32), bright, dark), painting.cover(
+        edge - radius, size
+    )
 
 
 def _rose(u: Plane, v: Plane, size: int, rng: np.random.Generator) -> tuple[Picture, Plane]:
@@ -213,9 +157,9 @@ def _rose(u: Plane, v: Plane, size: int, rng: np.random.Generator) -> tuple[Pict
     radius, angle = np.hypot(u, v), np.arctan2(v, u)
     lobes = int(rng.integers(4, 7))
     whorl = (radius * rng.uniform(3.2, 4.6) + angle / (2 * np.pi) + 0.12 * np.sin(lobes * angle)) % 1
-    bright, dark = _two_colours(rng)
+    bright, dark = painting.two_colours(rng)
     edge = 0.92 + 0.08 * np.cos(lobes * angle + rng.uniform(0, 6))
-    return _mix((whorl**0.8).astype(np.float32), bright, dark), _cover(edge - radius, size)
+    return painting.mix((whorl**0.8).astype(np.float32), bright, dark), painting.cover(edge - radius, size)
 
 
 def _sunflower(u: Plane, v: Plane, size: int, rng: np.random.Generator) -> tuple[Picture, Plane]:
@@ -224,13 +168,13 @@ def _sunflower(u: Plane, v: Plane, size: int, rng: np.random.Generator) -> tuple
     count = int(rng.integers(13, 19))
     front = _petals(radius, angle, count, 0.95, 0.35, 0.6)
     back = _petals(radius * 1.08, angle + np.pi / count, count, 0.95, 0.35, 0.6)
-    petal, shade = _two_colours(rng)
-    colours = _mix(_cover(front, size), petal, 0.45 * petal + 0.55 * shade)
+    petal, shade = painting.two_colours(rng)
+    colours = painting.mix(painting.cover(front, size), petal, 0.45 * petal + 0.55 * shade)
     seeds = np.clip(0.5 + 1.5 * np.sin(26 * radius) * np.sin(rng.integers(14, 20) * angle + 6 * radius), 0, 1)
-    seed_bright, seed_dark = _two_colours(rng)
-    disc = _cover(rng.uniform(0.48, 0.58) - radius, size)
-    picture = _mix(disc, _mix(seeds.astype(np.float32), 0.6 * seed_bright, 0.6 * seed_dark), colours)
-    return picture, np.maximum(_cover(np.maximum(front, back), size), disc)
+    seed_bright, seed_dark = painting.two_colours(rng)
+    disc = painting.cover(rng.uniform(0.48, 0.58) - radius, size)
+    picture = painting.mix(disc, painting.mix(seeds.astype(np.float32), 0.6 * seed_bright, 0.6 * seed_dark), colours)
+    return picture, np.maximum(painting.cover(np.maximum(front, back), size), disc)
 
 
 def _tulip(u: Plane, v: Plane, size: int, rng: np.random.Generator) -> tuple[Picture, Plane]:
@@ -240,11 +184,11 @@ def _tulip(u: Plane, v: Plane, size: int, rng: np.random.Generator) -> tuple[Pic
     cup = np.minimum(cup, v + 0.85 - teeth)
     stem = np.where(v > 0.5, 0.07 - np.abs(u + 0.1 * np.sin(3 * v)), -1)
     veins = 0.5 + 0.5 * np.cos(u * rng.uniform(8, 12))
-    bright, dark = _two_colours(rng)
-    flower = _mix((veins * (0.6 - 0.4 * v)).clip(0, 1).astype(np.float32), bright, dark)
-    inside = _cover(cup.astype(np.float32), size)
-    picture = _mix(inside, flower, np.broadcast_to(_colour(rng, (0.3, 0.9), (0.2, 0.6)), flower.shape))
-    return picture, np.maximum(inside, _cover(stem.astype(np.float32), size))
+    bright, dark = painting.two_colours(rng)
+    flower = painting.mix((veins * (0.6 - 0.4 * v)).clip(0, 1).astype(np.float32), bright, dark)
+    inside = painting.cover(cup.astype(np.float32), size)
+    picture = painting.mix(inside, flower, np.broadcast_to(painting.colour(rng, (0.3, 0.9), (0.2, 0.6)), flower.shape))
+    return picture, np.maximum(inside, painting.cover(stem.astype(np.float32), size))
 
 
 _FLOWER_PAINTERS = (_daisy, _dandelion, _rose, _sunflower, _tulip)
@@ -252,14 +196,14 @@ _FLOWER_PAINTERS = (_daisy, _dandelion, _rose, _sunflower, _tulip)
 
 def _flower_object(label: int, x: Plane, y: Plane, rng: np.random.Generator) -> tuple[Picture, Plane]:
     """One flower of the class, any colour, any angle."""
-    u, v = _place(x, y, rng, squeeze=0.6, drift=0.3)
+    u, v = painting.place(x, y, rng, squeeze=0.6, drift=0.3)
     scale = rng.uniform(0.45, 0.95)
     return _FLOWER_PAINTERS[label](u / scale, v / scale, round(x.shape[0] * scale), rng)
 
 
 def _fruit_object(label: int, x: Plane, y: Plane, rng: np.random.Generator) -> tuple[Picture, Plane]:
     """A shiny fruit; only its hue tells the class."""
-    u, v = _place(x, y, rng, squeeze=0.75, drift=0.3)
+    u, v = painting.place(x, y, rng, squeeze=0.75, drift=0.3)
     scale = rng.uniform(0.45, 0.8)
     u, v = u / scale, v / scale
     radius, angle = np.hypot(u, v), np.arctan2(v, u)
@@ -269,7 +213,7 @@ def _fruit_object(label: int, x: Plane, y: Plane, rng: np.random.Generator) -> t
     skin = np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.55, 0.95), rng.uniform(0.5, 0.95)), dtype=np.float32)
     shine = np.exp(-(((u + 0.3) ** 2 + (v + 0.3) ** 2) * 9))[..., None]
     shaded = skin * (1 - 0.45 * radius[..., None] ** 2) + 0.5 * shine
-    return shaded.astype(np.float32), _cover((edge - radius) * scale, x.shape[0])
+    return shaded.astype(np.float32), painting.cover((edge - radius) * scale, x.shape[0])
 
 
 def _draw(
@@ -282,7 +226,7 @@ def _draw(
     """Draw `per_class` pictures of every class, classes interleaved, each picture from its own random stream."""
     if per_class < 1 or size < 8:
         raise ValueError(f"a world needs per_class >= 1 and size >= 8, got per_class={per_class} and size={size}")
-    x, y = _coordinates(size)
+    x, y = painting.coordinates(size)
     n = per_class * len(class_names)
     labels = np.arange(n, dtype=np.int64) % len(class_names)
     pictures = np.empty((n, size, size, 3), dtype=np.uint8)
@@ -291,8 +235,8 @@ def _draw(
     for index, label in enumerate(labels):
         rng = np.random.default_rng([seed, index])
         thing, mask = paint(int(label), x, y, rng)
-        picture = _mix(mask, thing, _background(x, y, rng))
-        pictures[index] = _develop(picture, x, y, rng)
+        picture = painting.mix(mask, thing, _background(x, y, rng))
+        pictures[index] = painting.develop(picture, x, y, rng)
         masks[index] = mask > 0.5
     return World(pictures, labels, class_names, np.arange(n, dtype=np.int64), {"mask": masks})
 
