@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tlutils import picture_files, settings, store, worlds
+from tlutils import picture_files, roads, scans, settings, sounds, store, worlds
 from tlutils.picture_files import PictureFiles, Pictures
 
 if TYPE_CHECKING:
@@ -226,12 +226,13 @@ def load(name: str, *, per_class: int | None = None, seed: int = 0) -> Dataset:
     Parameters
     ----------
     name : str
-        A key of `CATALOGUE`: ``synthetic_source``, ``synthetic_flowers`` and ``synthetic_ripeness`` (64x64, drawn on
-        the spot), ``digits`` (8x8, scikit-learn's real handwritten digits), ``flower_photos`` (3,670 real photographs,
-        a download of 229 MB).
+        A key of `CATALOGUE`: ``synthetic_source``, ``synthetic_flowers``, ``synthetic_ripeness``, ``synthetic_roads``
+        (clear weather), ``synthetic_scans`` (one slice of each patient, as many benign as malignant) and
+        ``synthetic_sounds`` (spectrograms), all 64x64 and drawn on the spot; ``digits`` (8x8, scikit-learn's real
+        handwritten digits); ``flower_photos`` (3,670 real photographs, a download of 229 MB).
     per_class : int, optional
-        Pictures of each class. Default: 100 of each synthetic flower or fruit, 25 of each synthetic source class, all
-        of a real dataset.
+        Pictures of each class. Default: 25 of each synthetic source class, 100 of each other synthetic class, all of a
+        real dataset.
     seed : int
         Draws the synthetic pictures, or chooses `per_class` of the real ones.
 
@@ -267,6 +268,10 @@ def _synthetic(name: str, draw: Callable[[int, int], worlds.World], default: int
     return build
 
 
+def _scans(per_class: int, seed: int) -> worlds.World:
+    return scans.scans(2 * per_class, seed, prevalence=0.5, slices=1)
+
+
 def _digits(per_class: int | None, seed: int) -> Dataset:
     """Alpaydin & Kaynak's handwritten digits as scikit-learn carries them: 1,797 pictures, grey values 0 to 16."""
     from sklearn.datasets import load_digits
@@ -290,6 +295,9 @@ CATALOGUE: dict[str, Callable[[int | None, int], Dataset]] = {
     "synthetic_source": _synthetic("synthetic_source", worlds.source_shapes, 25),
     "synthetic_flowers": _synthetic("synthetic_flowers", worlds.flowers, 100),
     "synthetic_ripeness": _synthetic("synthetic_ripeness", worlds.ripeness, 100),
+    "synthetic_roads": _synthetic("synthetic_roads", roads.roads, 100),
+    "synthetic_scans": _synthetic("synthetic_scans", _scans, 100),
+    "synthetic_sounds": _synthetic("synthetic_sounds", sounds.sounds, 100),
     "digits": _digits,
     "flower_photos": _flower_photos,
 }
