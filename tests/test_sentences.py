@@ -49,7 +49,7 @@ cell = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
     separator=st.sampled_from("\t;,"),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
-@example(rows=[('"', ","), ('a "b" c', ";"), ("\r\n", "\t")][:2], separator=",", quoting=csv.QUOTE_MINIMAL)
+@example(rows=[('"', ","), ('a "b" c', ";")], separator=",", quoting=csv.QUOTE_MINIMAL)
 @example(rows=[(",\n", "x"), (" a\r", "y ")], separator=",", quoting=csv.QUOTE_MINIMAL)
 @example(rows=[("a;b", "x"), ("c;d", "y")], separator=",", quoting=csv.QUOTE_MINIMAL)
 @hypothesis_settings(
@@ -57,7 +57,7 @@ cell = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 )
 def test_whatever_a_csv_writer_wrote_comes_back_unchanged(tmp_path, rows, separator, quoting):
     # A text that contains the end of one row and the beginning of another cannot be told from stray quotation marks.
-    assume(not any(f"{separator}{label}" in text and "\n" in text for text, _ in rows for _, label in rows))
+    assume(not any(f"{separator}{label}" in text and set("\r\n") & set(text) for text, _ in rows for _, label in rows))
     target = io.StringIO(newline="")
     csv.writer(target, delimiter=separator, quoting=quoting).writerows([("sentence", "label"), *rows])
     with warnings.catch_warnings():

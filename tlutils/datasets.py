@@ -33,7 +33,7 @@ class UnreadablePicture(UserWarning):
 
 
 class DoubtfulLabel(UserWarning):
-    """The same pixels occur under two labels; at least one of them is wrong."""
+    """The same pixels, or the same sentence, occur under two labels; at least one of them is wrong."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
