@@ -134,9 +134,8 @@ def cards(per_class: int, seed: int, *, blurred: float = 0.3, vague: float = 0.3
     >>> shop.pictures.shape, shop.labels.tolist()
     ((12, 64, 64, 3), [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5])
     """
-    for name, count, least in (("per_class", per_class, 1), ("seed", seed, 0)):
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < least:
-            raise settings.UserError(f"{name}={count!r} must be a whole number of at least {least}.")
+    settings.require_whole(1, per_class=per_class)
+    settings.require_whole(0, seed=seed)
     for name, share in (("blurred", blurred), ("vague", vague), ("drowned", drowned)):
         if not 0 <= share <= 1:
             raise settings.UserError(f"{name}={share!r} is out of range; give a share from 0 to 1.")

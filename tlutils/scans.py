@@ -89,9 +89,9 @@ def scans(
     >>> int(world.labels.sum()), world.groups[:6].tolist()
     (2, [0, 0, 1, 1, 2, 2])
     """
-    for name, count, least in (("patients", patients, 1), ("seed", seed, 0), ("size", size, 32), ("slices", slices, 1)):
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < least:
-            raise settings.UserError(f"{name}={count!r} must be a whole number of at least {least}.")
+    settings.require_whole(1, patients=patients, slices=slices)
+    settings.require_whole(0, seed=seed)
+    settings.require_whole(32, size=size)
     for name, dial, valid, allowed in (
         ("prevalence", prevalence, 0 < prevalence <= 1, "above 0, up to 1"),
         ("contrast", contrast, 0 <= contrast <= 1, "from 0 to 1"),

@@ -177,6 +177,15 @@ def quiet_import() -> Iterator[None]:
                     print(line, file=sys.stderr)
 
 
+def require_whole(least: int, **numbers: object) -> None:
+    """Raise `UserError` for the first number that is not whole or is below `least`; NumPy's integers count as whole."""
+    import numpy as np
+
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
+            raise UserError(f"{name}={number!r} must be a whole number of at least {least}.")
+
+
 def listed(names: Sequence[str], separator: str = ", ") -> str:
     """Join the first ten names of a message and count the rest.
 
