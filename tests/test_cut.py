@@ -90,6 +90,16 @@ def test_segments_one_after_the_other_give_what_each_trunk_gives(name: str):
         np.testing.assert_allclose(x, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_a_sequential_trunk_is_computed_once_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path))
+    trunk = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(2, 3), keras.layers.Flatten()])
+    images = np.random.default_rng(0).normal(size=(3, 4, 4, 3)).astype("float32")
+    for _ in range(2):
+        found = compute_once(trunk, images)
+        np.testing.assert_allclose(found, trunk.predict(images, verbose=0), rtol=1e-5, atol=1e-6)
+    assert len(list((tmp_path / "activations").glob("*.npy"))) == 1
+
+
 def test_a_cut_inside_a_shortcut_is_refused_with_advice():
     model = backbones.load("resnet50", weights=None, image_size=64).model
     with pytest.raises(UserError, match="conv2_block2_1_conv.*cuts"):

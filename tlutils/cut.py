@@ -189,7 +189,8 @@ def key(trunk: keras.Model, inputs: NDArray[np.generic] | picture_files.PictureF
     config = trunk.get_config()
     config["name"] = ""
     text = json.dumps(config, sort_keys=True, default=str)
-    for position, operation in enumerate(trunk.operations):
+    # A Sequential has layers only, no operations beside them.
+    for position, operation in enumerate(getattr(trunk, "operations", trunk.layers)):
         text = text.replace(f'"{operation.name}"', f'"{position}"')
     digest = hashlib.sha256(f"{keras.backend.backend()} {dtype} {text}".encode())
     for value in trunk.get_weights():
