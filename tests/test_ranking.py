@@ -488,7 +488,9 @@ def test_the_reasons_say_what_is_lost_and_gained_against_the_best(own_cache, mon
     monkeypatch.setattr(ranking, "pooled_activations", lambda base, pictures: by_cut)
     dataset = coloured([50, 50])
     reasons = {row.cut: (row.reason, row.accuracy) for row in ranking.advise(dataset, [small_backbone()]).ranked}
-    assert reasons["end"][0] == "best: a linear head puts 100% of pictures left out into the right class"
+    assert reasons["end"][0] == (
+        "best: a linear head puts 100% of pictures left out into the right class; not told from it: 1 of the others"
+    )
     assert reasons["first"][1] == pytest.approx(0.98)
     assert reasons["first"][0] == "not told from the best by these pictures, 4.0 times as fast"
     points = 100 * (1 - reasons["preprocess"][1])

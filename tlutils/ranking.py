@@ -492,15 +492,18 @@ def advise(
     found: list[tuple[Candidate, NDArray[np.bool_]]] = []
     for base in loaded:
         activations = pooled_activations(base, sample.resized(base.image_size))
-        for at, taken in zip(base.cuts, seconds[base.name], strict=True):
+        for at, taken, parameters in zip(base.cuts, seconds[base.name], _tail_parameters(base), strict=True):
             x, members = _checked(activations[at], sample.labels)
             left_out = _left_out(x, members)
             right = _right(left_out, members)
             size = 4 * np.prod(base.model.get_layer(at).output.shape[1:]) / 1000
-            costs = taken, float(size), _tail_parameters(base, at)
+            costs = taken, float(size), parameters
             found.append((Candidate(base.name, at, _r2(left_out, members), float(right.mean()), *costs, ""), right))
     found.sort(key=lambda pair: (-pair[0].score, pair[0].seconds_per_picture))
-    explained = tuple(replace(candidate, reason=_reason(candidate, right, *found[0])) for candidate, right in found)
+    best, best_right = found[0]
+    equals = sum(not _told_apart(right, best_right) for _, right in found[1:])
+    reasons = [_reason_of_best(best, equals), *(_reason(*pair, best, best_right) for pair in found[1:])]
+    explained = tuple(replace(pair[0], reason=reason) for pair, reason in zip(found, reasons, strict=True))
     return Advice(explained, len(sample), time.perf_counter() - start)
 
 
@@ -617,26 +620,35 @@ def _affordable(available: list[int], seconds_per_picture: float, budget: float,
     return max([fewest, *(step for step, total in totals.items() if total <= affordable)])
 
 
-def _tail_parameters(backbone: backbones.Backbone, at: str) -> int:
+def _tail_parameters(backbone: backbones.Backbone) -> list[int]:
+    """Count for each cut what fine-tuning behind it would train."""
     import keras
 
-    _, tail = cut.cut(backbone.model, at)
-    trained = [layer for layer in tail.layers if not isinstance(layer, keras.layers.BatchNormalization)]
-    return int(sum(layer.count_params() for layer in trained))
+    counts = []
+    for segment in _segments(backbone):
+        trained = [layer for layer in segment.layers if not isinstance(layer, keras.layers.BatchNormalization)]
+        counts.append(sum(layer.count_params() for layer in trained))
+    return [sum(counts[position + 1 :]) for position in range(len(counts))]
+
+
+def _told_apart(right: NDArray[np.bool_], best_right: NDArray[np.bool_]) -> bool:
+    """Say whether these pictures, left out, tell a candidate from a better one."""
+    # Two classifiers of the same pictures differ by chance by the root of the pictures where only one is right.
+    return bool(best_right.sum() - right.sum() > 2 * np.sqrt((right != best_right).sum()))
+
+
+def _reason_of_best(best: Candidate, equals: int) -> str:
+    if best.score <= 0:
+        return "ranks first, yet no candidate tells more about the classes than guessing"
+    reason = f"best: a linear head puts {best.accuracy:.0%} of pictures left out into the right class"
+    return f"{reason}; not told from it: {equals} of the others" if equals else reason
 
 
 def _reason(candidate: Candidate, right: NDArray[np.bool_], best: Candidate, best_right: NDArray[np.bool_]) -> str:
     """Say in words how the candidate stands against the best."""
-    if candidate is best and best.score <= 0:
-        return "ranks first, yet no candidate tells more about the classes than guessing"
-    if candidate is best:
-        return f"best: a linear head puts {best.accuracy:.0%} of pictures left out into the right class"
     points = 100 * (best.accuracy - candidate.accuracy)
-    # Two classifiers of the same pictures differ by chance by the root of the pictures where only one is right.
-    chance = 100 * np.sqrt((right != best_right).sum()) / len(right)
-    parts = [
-        "not told from the best by these pictures" if points <= 2 * chance else f"{points:.0f} points below the best"
-    ]
+    apart = _told_apart(right, best_right)
+    parts = [f"{points:.0f} points below the best" if apart else "not told from the best by these pictures"]
     speed = best.seconds_per_picture / candidate.seconds_per_picture
     if speed >= 1.5:
         parts.append(f"{speed:.1f} times as fast")

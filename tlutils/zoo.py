@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlutils import backbones, cut, datasets, settings, tuning, worlds
+from tlutils import backbones, cut, datasets, settings, tuning
 
 if TYPE_CHECKING:
     import keras
@@ -89,14 +89,6 @@ def member(name: str) -> backbones.Backbone:
     return replace(backbones.load("vgg16_mini", weights=None, image_size=IMAGE_SIZE), name=name)
 
 
-def _scrambled() -> datasets.Dataset:
-    """Flowers whose outline is torn apart and whose texture is left: tiles of 16 pixels in another order."""
-    flowers = datasets.load("synthetic_flowers", per_class=100, seed=2)
-    return replace(
-        flowers, name="scrambled_flowers", pictures=worlds.scramble(np.asarray(flowers.pictures), tile=16, seed=0)
-    )
-
-
 def _digits() -> datasets.Dataset:
     digits = datasets.load("digits", per_class=50)
     return replace(digits, pictures=np.asarray(digits.resized(IMAGE_SIZE)))
@@ -105,8 +97,8 @@ def _digits() -> datasets.Dataset:
 # Each has 500 pictures, so that two fifths, the test, are 200.
 TARGETS: dict[str, Callable[[], datasets.Dataset]] = {
     "synthetic_flowers": lambda: datasets.load("synthetic_flowers", per_class=100),
-    "synthetic_ripeness": lambda: datasets.load("synthetic_ripeness", per_class=100),
-    "scrambled_flowers": _scrambled,
+    "synthetic_roads": lambda: datasets.load("synthetic_roads", per_class=100),
+    "synthetic_scans": lambda: datasets.load("synthetic_scans", per_class=250),
     "digits": _digits,
 }
 
@@ -117,8 +109,8 @@ def target(name: str) -> datasets.Dataset:
     Parameters
     ----------
     name : str
-        A key of `TARGETS`: synthetic flowers (form), synthetic ripeness (colour), scrambled synthetic flowers
-        (texture), real handwritten digits.
+        A key of `TARGETS`: synthetic flowers, synthetic roads on clear days, synthetic scans (one slice of each
+        patient, benign or malignant), real handwritten digits.
 
     Returns
     -------
