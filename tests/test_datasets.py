@@ -670,12 +670,12 @@ def test_too_many_labels_name_the_class_and_the_largest_number_that_works():
     with pytest.raises(UserError) as caught:
         datasets.split(with_labels([0] * 100 + [1] * 20), labels_per_class=9, seed=0)
     text = str(caught.value)
-    for part in ("labels_per_class=9", "'class 1' has 20 pictures", "leave 8 for training", "Give 8 or less"):
+    for part in ("labels_per_class=9", "'class 1' has 20 examples", "leave 8 for training", "Give 8 or less"):
         assert part in text
 
 
 def test_a_class_of_fewer_than_three_groups_cannot_be_split():
-    with pytest.raises(UserError, match="Class 'class 1' of numbers has 6 pictures in 2 groups; .* at least 3"):
+    with pytest.raises(UserError, match="Class 'class 1' of numbers has 6 examples in 2 groups; .* at least 3"):
         datasets.split(with_labels([0] * 6 + [1] * 6, [0, 1, 2, 3, 4, 5] + [6, 7] * 3), labels_per_class=1, seed=0)
 
 

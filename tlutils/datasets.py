@@ -597,7 +597,7 @@ def _sides(dataset: Labelled, validation: float, test: float, rng: np.random.Gen
             return side[group_of]
     raise settings.UserError(
         f"{dataset.name}: groups that hold several classes leave no way to put every class into training, validation "
-        "and test. Use smaller groups, or add pictures of other groups."
+        "and test. Use smaller groups, or add examples of other groups."
     )
 
 
@@ -635,8 +635,8 @@ def _require_three_groups(dataset: Labelled, members: NDArray[np.int64]) -> None
     scarce = int(groups.argmin())
     if groups[scarce] < 3:
         raise settings.UserError(
-            f"Class {dataset.class_names[scarce]!r} of {dataset.name} has {dataset.counts[scarce]} pictures in "
-            f"{groups[scarce]} groups; training, validation and test need one group each, so at least 3. Add pictures "
+            f"Class {dataset.class_names[scarce]!r} of {dataset.name} has {dataset.counts[scarce]} examples in "
+            f"{groups[scarce]} groups; training, validation and test need one group each, so at least 3. Add examples "
             "of that class, leave the class out, or use smaller groups (exact duplicates count as one group)."
         )
 
@@ -647,6 +647,6 @@ def _require_enough(dataset: Labelled, left: NDArray[np.bool_], labels_per_class
     if labels_per_class is not None and labels_per_class > available[scarce]:
         raise settings.UserError(
             f"labels_per_class={labels_per_class} is too many: class {dataset.class_names[scarce]!r} has "
-            f"{dataset.counts[scarce]} pictures, of which validation and test leave {available[scarce]} for training. "
-            f"Give {available[scarce]} or less, add pictures of that class, or make validation and test smaller."
+            f"{dataset.counts[scarce]} examples, of which validation and test leave {available[scarce]} for training. "
+            f"Give {available[scarce]} or less, add examples of that class, or make validation and test smaller."
         )
