@@ -28,10 +28,10 @@ def called(answer: Any, how: str, *arguments: Any) -> Any:
     """Call the reader's function; return what it returns as an array, None for a stub, or a hint."""
     import numpy as np
 
-    if not callable(answer):
-        return f"Define a function {how}."
+    value, hint = returned(answer, how, *arguments)
+    if hint is not None:
+        return None if hint is NOT_SOLVED else hint
     try:
-        value = answer(*arguments)
-        return None if value is None or value is ... else np.asarray(value, dtype=np.float64)
-    except Exception as error:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
         return stopped(error)
