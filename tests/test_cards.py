@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tlutils import cards, settings, sounds
+from tlutils import cards, settings, sounds, worlds
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +68,24 @@ def test_drowned_sounds_are_noise_over_all_frequencies_and_others_are_untouched(
 
 
 def test_the_noise_has_a_hundred_times_the_power_of_the_sound() -> None:
-    clean = sounds.sounds(1, 0).truth["waveforms"].astype(np.float64)
-    mixed = cards._under_noise(clean, np.random.default_rng(0))
-    for sound, both in zip(clean, mixed, strict=True):
+    clean = sounds.waveforms(np.arange(5), 0)
+    hiss = np.random.default_rng(0).standard_normal(clean.shape, dtype=np.float32)
+    for sound, both in zip(clean, cards._drowned(clean, hiss), strict=True):
         scale = (both @ sound) / (sound @ sound)
         ratio = np.sum((both - scale * sound) ** 2) / np.sum((scale * sound) ** 2)
         # The projection errs by chance: the noise is a hundred times stronger than what it is projected on.
         assert 40 < ratio < 400
         assert np.abs(both).max() == pytest.approx(np.abs(sound).max())
+
+
+def test_picture_and_sound_of_a_card_share_no_random_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = []
+    for module, draw in ((worlds, "flower_pictures"), (sounds, "waveforms")):
+        original = getattr(module, draw)
+        monkeypatch.setattr(module, draw, lambda kinds, seed, f=original: seeds.append(seed) or f(kinds, seed))
+    for seed in range(3):
+        cards.cards(1, seed)
+    assert len(set(seeds)) == 6
 
 
 def test_a_higher_share_keeps_what_was_spoilt_and_leaves_the_other_senses_alone(shop: cards.Cards) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import tarfile
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -541,6 +543,25 @@ def test_flower_photos_are_unpacked_once_and_read(folder: Path, tmp_path: Path, 
     dataset = datasets.load("flower_photos")
     assert (dataset.name, dataset.class_names, dataset.synthetic) == ("flower_photos", ("cat", "dog"), False)
     assert datasets.load("flower_photos", per_class=2, seed=1).counts.tolist() == [2, 2]
+
+
+def test_tissue_tiles_of_one_slide_are_one_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The archive is small and ours; it has the publisher's layout and file names."""
+    rng, top = np.random.default_rng(0), "Kather_texture_2016_image_tiles_5000"
+    archive = tmp_path / f"{top}.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for tissue in ("01_TUMOR", "02_STROMA"):
+            for number, slide in enumerate(("01_001", "01_002", "02_001", "03_001")):
+                tile = io.BytesIO()
+                Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(tile, "TIFF")
+                name = f"{number}A0_CRC-Prim-HE-{slide}.tif_Row_1_Col_{number}.tif"
+                file.writestr(f"{top}/{tissue}/{name}", tile.getvalue())
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(store, "fetch", lambda name: {"colorectal_histology": archive}[name])
+    dataset = datasets.load("colorectal_histology")
+    assert (dataset.name, dataset.class_names) == ("colorectal_histology", ("01_TUMOR", "02_STROMA"))
+    slides = [re.findall(r"HE-(\d+)", path.name)[0] for path in dataset.pictures.paths]
+    assert len(set(slides)) == len(set(dataset.groups)) == len(set(zip(slides, dataset.groups, strict=True))) == 3
 
 
 # split

@@ -7,7 +7,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -229,7 +229,8 @@ def load(name: str, *, per_class: int | None = None, seed: int = 0) -> Dataset:
         A key of `CATALOGUE`: ``synthetic_source``, ``synthetic_flowers``, ``synthetic_ripeness``, ``synthetic_roads``
         (clear weather), ``synthetic_scans`` (one slice of each patient, as many benign as malignant) and
         ``synthetic_sounds`` (spectrograms), all 64x64 and drawn on the spot; ``digits`` (8x8, scikit-learn's real
-        handwritten digits); ``flower_photos`` (3,670 real photographs, a download of 229 MB).
+        handwritten digits); ``flower_photos`` (3,670 real photographs, a download of 229 MB) and
+        ``colorectal_histology`` (5,000 microscope tiles, 150x150, grouped by slide, a download of 258 MB).
     per_class : int, optional
         Pictures of each class. Default: 25 of each synthetic source class, 100 of each other synthetic class, all of a
         real dataset.
@@ -291,6 +292,15 @@ def _flower_photos(per_class: int | None, seed: int) -> Dataset:
     return _some_of(from_folder(folder / "flower_photos"), per_class, seed)
 
 
+def _colorectal_histology(per_class: int | None, seed: int) -> Dataset:
+    """Kather et al. 2016, Multi-class texture analysis in colorectal cancer histology; tiles of a slide are a group."""
+    name = "colorectal_histology"
+    folder = settings.cache_dir() / name
+    store.extract(store.fetch(name), folder)
+    tiles = from_folder(folder / "Kather_texture_2016_image_tiles_5000", groups=r"(CRC-Prim-HE-\d+)")
+    return _some_of(replace(tiles, name=name), per_class, seed)
+
+
 CATALOGUE: dict[str, Callable[[int | None, int], Dataset]] = {
     "synthetic_source": _synthetic("synthetic_source", worlds.source_shapes, 25),
     "synthetic_flowers": _synthetic("synthetic_flowers", worlds.flowers, 100),
@@ -300,6 +310,7 @@ CATALOGUE: dict[str, Callable[[int | None, int], Dataset]] = {
     "synthetic_sounds": _synthetic("synthetic_sounds", sounds.sounds, 100),
     "digits": _digits,
     "flower_photos": _flower_photos,
+    "colorectal_histology": _colorectal_histology,
 }
 
 

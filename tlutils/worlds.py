@@ -216,21 +216,16 @@ def _fruit_object(label: int, x: Plane, y: Plane, rng: np.random.Generator) -> t
     return shaded.astype(np.float32), painting.cover((edge - radius) * scale, x.shape[0])
 
 
+_Paint = Callable[[int, Plane, Plane, np.random.Generator], tuple[Picture, Plane]]
+
+
 def _draw(
-    paint: Callable[[int, Plane, Plane, np.random.Generator], tuple[Picture, Plane]],
-    class_names: tuple[str, ...],
-    per_class: int,
-    seed: int,
-    size: int,
-) -> World:
-    """Draw `per_class` pictures of every class, classes interleaved, each picture from its own random stream."""
-    if per_class < 1 or size < 8:
-        raise ValueError(f"a world needs per_class >= 1 and size >= 8, got per_class={per_class} and size={size}")
+    paint: _Paint, labels: NDArray[np.int64], seed: int, size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Draw a picture and a mask for each label, each from its own random stream."""
     x, y = painting.coordinates(size)
-    n = per_class * len(class_names)
-    labels = np.arange(n, dtype=np.int64) % len(class_names)
-    pictures = np.empty((n, size, size, 3), dtype=np.uint8)
-    masks = np.empty((n, size, size), dtype=bool)
+    pictures = np.empty((len(labels), size, size, 3), dtype=np.uint8)
+    masks = np.empty((len(labels), size, size), dtype=bool)
     # One child seed per picture: picture i is the same whether 10 or 10,000 are drawn.
     for index, label in enumerate(labels):
         rng = np.random.default_rng([seed, index])
@@ -238,6 +233,16 @@ def _draw(
         picture = painting.mix(mask, thing, _background(x, y, rng))
         pictures[index] = painting.develop(picture, x, y, rng)
         masks[index] = mask > 0.5
+    return pictures, masks
+
+
+def _world(paint: _Paint, class_names: tuple[str, ...], per_class: int, seed: int, size: int) -> World:
+    """Draw `per_class` pictures of every class, classes interleaved."""
+    if per_class < 1 or size < 8:
+        raise ValueError(f"a world needs per_class >= 1 and size >= 8, got per_class={per_class} and size={size}")
+    n = per_class * len(class_names)
+    labels = np.arange(n, dtype=np.int64) % len(class_names)
+    pictures, masks = _draw(paint, labels, seed, size)
     return World(pictures, labels, class_names, np.arange(n, dtype=np.int64), {"mask": masks})
 
 
@@ -276,7 +281,7 @@ def source_shapes(per_class: int, seed: int, size: int = 64, task: str = "shapes
     """
     if task not in SOURCE_TASKS:
         raise settings.UserError(f"task={task!r} is unknown; choose one of {', '.join(SOURCE_TASKS)}.")
-    world = _draw(_source_object, SOURCE_TASKS["shapes"], per_class, seed, size)
+    world = _world(_source_object, SOURCE_TASKS["shapes"], per_class, seed, size)
     outline, texture = np.divmod(world.labels, len(TEXTURES))
     labels = {"shapes": world.labels, "outlines": outline, "textures": texture}[task]
     return dataclasses.replace(world, labels=labels, class_names=SOURCE_TASKS[task])
@@ -295,7 +300,31 @@ def flowers(per_class: int, seed: int, size: int = 64) -> World:
     >>> world.labels
     array([0, 1, 2, 3, 4, 0, 1, 2, 3, 4])
     """
-    return _draw(_flower_object, FLOWERS, per_class, seed, size)
+    return _world(_flower_object, FLOWERS, per_class, seed, size)
+
+
+def flower_pictures(labels: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:
+    """Draw the flowers that are asked for, in any order and number.
+
+    Parameters
+    ----------
+    labels : int64 array, shape (n,)
+        Indices into `FLOWERS`.
+    seed : int
+        Picture i is that of ``flowers(per_class, seed)`` wherever both have the same label i.
+
+    Returns
+    -------
+    uint8 array, shape (n, 64, 64, 3)
+
+    Examples
+    --------
+    >>> pictures = flower_pictures(np.array([0, 4, 2]), seed=0)
+    >>> drawn = flowers(per_class=1, seed=0).pictures
+    >>> [bool((pictures[i] == drawn[i]).all()) for i in range(3)]
+    [True, False, True]
+    """
+    return _draw(_flower_object, labels, seed, size=64)[0]
 
 
 def ripeness(per_class: int, seed: int, size: int = 64) -> World:
@@ -304,7 +333,7 @@ def ripeness(per_class: int, seed: int, size: int = 64) -> World:
     The source task teaches the opposite, that colour means nothing; that makes this a world for negative transfer.
     Parameters and returns as for `source_shapes`.
     """
-    return _draw(_fruit_object, RIPENESS, per_class, seed, size)
+    return _world(_fruit_object, RIPENESS, per_class, seed, size)
 
 
 def scramble(pictures: NDArray[np.uint8], tile: int, seed: int) -> NDArray[np.uint8]:
