@@ -33,5 +33,5 @@ def called(answer: Any, how: str, *arguments: Any) -> Any:
         return None if hint is NOT_SOLVED else hint
     try:
         return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except Exception as error:
         return stopped(error)

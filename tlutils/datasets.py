@@ -285,20 +285,15 @@ def _digits(per_class: int | None, seed: int) -> Dataset:
     return _some_of(Dataset("digits", pictures, bundle.target.astype(np.int64), names, groups, False), per_class, seed)
 
 
-def _flower_photos(per_class: int | None, seed: int) -> Dataset:
-    """TensorFlow's flower photographs; the archive holds one folder, ``flower_photos``."""
-    folder = settings.cache_dir() / "flower_photos"
-    store.extract(store.fetch("flower_photos"), folder)
-    return _some_of(from_folder(folder / "flower_photos"), per_class, seed)
+def _archive(name: str, top: str, groups: str | None = None) -> Callable[..., Dataset]:
+    """Read a fetched archive of class folders, which holds one folder, `top`."""
 
+    def build(per_class: int | None, seed: int) -> Dataset:
+        folder = settings.cache_dir() / name
+        store.extract(store.fetch(name), folder)
+        return _some_of(replace(from_folder(folder / top, groups=groups), name=name), per_class, seed)
 
-def _colorectal_histology(per_class: int | None, seed: int) -> Dataset:
-    """Kather et al. 2016, Multi-class texture analysis in colorectal cancer histology; tiles of a slide are a group."""
-    name = "colorectal_histology"
-    folder = settings.cache_dir() / name
-    store.extract(store.fetch(name), folder)
-    tiles = from_folder(folder / "Kather_texture_2016_image_tiles_5000", groups=r"(CRC-Prim-HE-\d+)")
-    return _some_of(replace(tiles, name=name), per_class, seed)
+    return build
 
 
 CATALOGUE: dict[str, Callable[[int | None, int], Dataset]] = {
@@ -309,8 +304,11 @@ CATALOGUE: dict[str, Callable[[int | None, int], Dataset]] = {
     "synthetic_scans": _synthetic("synthetic_scans", _scans, 100),
     "synthetic_sounds": _synthetic("synthetic_sounds", sounds.sounds, 100),
     "digits": _digits,
-    "flower_photos": _flower_photos,
-    "colorectal_histology": _colorectal_histology,
+    "flower_photos": _archive("flower_photos", "flower_photos"),
+    # Kather et al. 2016, Multi-class texture analysis in colorectal cancer histology; tiles of a slide are a group.
+    "colorectal_histology": _archive(
+        "colorectal_histology", "Kather_texture_2016_image_tiles_5000", groups=r"(CRC-Prim-HE-\d+)"
+    ),
 }
 
 
