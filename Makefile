@@ -24,9 +24,10 @@ test: $(ENV) ## check style and types, run the unit tests, execute every noteboo
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/pytest
-	KERAS_BACKEND=torch $(BIN)/pytest tests/test_cut.py tests/test_tuning.py tests/test_backbones.py \
-		tests/test_learning_rates.py tests/test_regularisers.py tests/test_encoders.py
+	KERAS_BACKEND=torch $(BIN)/pytest tests/test_cut.py tests/tuning tests/models/test_backbones.py \
+		tests/models/test_minilm.py
 	TLUTILS_STRICT=1 $(BIN)/pytest notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with=tests/sanitize.cfg
 
 lab: $(ENV) ## open the course in JupyterLab

@@ -101,8 +101,9 @@ def published_ratio(labels_per_class: int = 100) -> dict[str, float]:
     """The published program (all layers, 20 epochs) against ours to the same or better test accuracy."""
     import keras
 
-    from tlutils import backbones, datasets, tuning
+    from tlutils import datasets, tuning
     from tlutils.cut import compute_once, cut
+    from tlutils.models import backbones
 
     train = datasets.load("synthetic_flowers", per_class=labels_per_class, seed=1)
     test = datasets.load("synthetic_flowers", per_class=100, seed=2)
@@ -139,8 +140,8 @@ def extract_efficiency(n: int = 64) -> dict[str, float]:
     """VGG16 forward GFLOP/s in compute_once over the machine's matrix-product GFLOP/s in the same library."""
     import keras
 
-    from tlutils import backbones
     from tlutils.cut import compute_once
+    from tlutils.models import backbones
 
     side = 2048
     matrix = keras.ops.convert_to_tensor(np.random.default_rng(0).random((side, side), dtype=np.float32))
@@ -166,9 +167,9 @@ def memory_of_compute_once(count: int) -> dict[str, float]:
     """Peak memory and seconds of compute_once on pictures of 224x224 read from disk, in a process of its own."""
     from PIL import Image
 
-    from tlutils import worlds
+    from tlutils.synthetic import shapes
 
-    drawn = worlds.flowers(per_class=20, seed=0).pictures
+    drawn = shapes.flowers(per_class=20, seed=0).pictures
     with tempfile.TemporaryDirectory() as folder:
         for index in range(count):
             target = Path(folder) / "pictures" / f"class{index % 2}"
@@ -185,8 +186,9 @@ def memory_of_compute_once(count: int) -> dict[str, float]:
 
 def _memory_child(folder: str) -> None:
     """What `memory_of_compute_once` runs in a fresh process."""
-    from tlutils import backbones, datasets, settings
+    from tlutils import datasets, settings
     from tlutils.cut import compute_once
+    from tlutils.models import backbones
 
     settings.check()
     base = backbones.load("mobilenet", weights=None)
@@ -216,7 +218,8 @@ def import_seconds() -> float:
 
 def main() -> None:
     os.environ.setdefault("TQDM_DISABLE", "1")
-    from tlutils import backbones, datasets, settings
+    from tlutils import datasets, settings
+    from tlutils.models import backbones
 
     settings.check()
     with tempfile.TemporaryDirectory() as cache:

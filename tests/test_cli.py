@@ -13,7 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from tlutils import backbones, cli, course, datasets, ranking, runs, settings, store, zoo
+from tlutils import cli, course, datasets, runs, settings, store
+from tlutils.models import backbones
+from tlutils.selection import advice, zoo
 
 RECORD = {"notebook": "a", "parameters": {"seed": 1}, "metrics": {"accuracy": 0.5}, "claims": [], "seconds": 2.0}
 DISPLAY = f"""
@@ -104,7 +106,7 @@ def test_a_parameter_that_cannot_be_used_is_one_sentence_and_no_traceback(
 def test_a_lesson_is_found_by_its_name_and_a_wrong_name_is_corrected(
     lesson: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_ROOT", tmp_path)
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
     (tmp_path / "notebooks").mkdir()
     lesson.rename(tmp_path / "notebooks" / "03_vgg16.ipynb")
     outcome = invoke("run", "03_vgg", "-o", tmp_path / "out")
@@ -147,7 +149,9 @@ def test_fetch_brings_a_file_from_the_mirror_and_prints_where_it_is(
     tiny = store.File(
         name="tiny", path="tiny.bin", size=3, checksum=f"sha256:{digest}", url="", licence="", description=""
     )
-    monkeypatch.setattr(store, "FILES", {"tiny": tiny})
+    for name in list(store.FILES):
+        monkeypatch.delitem(store.FILES, name)
+    monkeypatch.setitem(store.FILES, "tiny", tiny)
     monkeypatch.setenv("TLUTILS_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
     for words in (["tiny"], ["--all"]):
@@ -166,7 +170,7 @@ def test_the_doctor_finds_a_ready_machine_ready(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "data").mkdir()
     for name in backbones.MINI.values():
         (tmp_path / "data" / f"{name}.npz").touch()
-    monkeypatch.setattr(cli, "_ROOT", tmp_path)
+    monkeypatch.setattr(settings, "DATA", tmp_path / "data")
     outcome = invoke("doctor")
     assert outcome.exit_code == 0, outcome.output
     for word in ("keras", "tensorflow", "processor cores", "memory", "cache folder", "mirror", "efficientnet_lite0"):
@@ -175,7 +179,7 @@ def test_the_doctor_finds_a_ready_machine_ready(tmp_path: Path, monkeypatch: pyt
 
 def test_the_doctor_names_every_problem_and_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(cli, "_ROOT", tmp_path)
+    monkeypatch.setattr(settings, "DATA", tmp_path / "data")
     monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "file" / "cache"))
     monkeypatch.setenv("KERAS_BACKEND", "abacus")
     outcome = invoke("doctor")
@@ -220,11 +224,11 @@ def test_advise_prints_the_ranking_and_names_what_it_left_out(
 def test_advise_hands_candidates_and_budget_on(flowers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def advise(dataset: datasets.Dataset, candidates: tuple[str, ...] | None, budget: float) -> ranking.Advice:
+    def advise(dataset: datasets.Dataset, candidates: tuple[str, ...] | None, budget: float) -> advice.Advice:
         asked.append((len(dataset), candidates, budget))
-        return ranking.Advice((), 0, 0.0)
+        return advice.Advice((), 0, 0.0)
 
-    monkeypatch.setattr(ranking, "advise", advise)
+    monkeypatch.setattr(advice, "advise", advise)
     invoke("advise", flowers, "--json")
     invoke("advise", flowers, "--candidate", "vgg16", "--candidate", "resnet50", "--budget", 5, "--json")
     assert asked == [(20, None, 60.0), (20, ("vgg16", "resnet50"), 5.0)]

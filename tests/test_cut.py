@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tlutils import backbones
 from tlutils.cut import compute_once, cut, join, segments
+from tlutils.models import backbones
 from tlutils.settings import UserError
 
 

@@ -139,7 +139,8 @@ def test_a_lesson_ends_with_a_record_whose_claims_all_hold(path: Path) -> None:
 def test_the_control_network_that_a_lesson_writes_out_is_the_one_of_the_package(lesson: str) -> None:
     import keras
 
-    from tlutils import architectures, datasets, tuning
+    from tlutils import datasets, tuning
+    from tlutils.models import architectures
 
     [cell] = [cell for cell in code_cells(FOLDER / f"{lesson}.ipynb") if "def small_network" in cell.source]
     names: dict[str, Any] = {"keras": keras, "datasets": datasets, "tuning": tuning, "n_classes": 5}
@@ -196,7 +197,7 @@ def test_the_vgg16_lesson_takes_a_weight_file_of_the_readers_and_beats_training_
 @pytest.mark.slow
 def test_on_real_photographs_the_lesson_on_choosing_advises_real_features(real_data: Path, tmp_path: Path) -> None:
     given = {"data_dir": str(real_data / "flowers")}
-    [result] = runs.run([FOLDER / "06_choose_a_model.ipynb"], tmp_path, given)
+    [result] = runs.run([FOLDER / "08_choose_a_model.ipynb"], tmp_path, given)
     assert result.status in ("ok", "claims failed"), result.message
     assert result.record is not None
     advised = result.record["metrics"]["advised"]

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-from tlutils import calibration, learning_rates, plots
+from tlutils import plots
+from tlutils.evaluation import calibration
+from tlutils.tuning import learning_rates
 
 matplotlib.use("Agg")
 

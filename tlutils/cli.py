@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-_ROOT = Path(__file__).resolve().parent.parent
+from tlutils import settings
+
 _INTERRUPTED = 130
 
 
@@ -84,7 +81,7 @@ def run(notebooks: tuple[str, ...], pairs: tuple[tuple[str, str], ...], output_d
 def _course_folder() -> Path:
     from tlutils.settings import UserError
 
-    folder = _ROOT / "notebooks"
+    folder = settings.ROOT / "notebooks"
     if not any(folder.glob("*.ipynb")):
         raise UserError(f"There are no notebooks in {folder}. Give the paths of the notebooks to run.")
     return folder
@@ -146,6 +143,8 @@ def _megabytes(path: Path) -> str:
 @main.command()
 def doctor() -> None:
     """Say whether the course can run on this machine, and if not, what to do next."""
+    from tlutils.doctor import examine
+
     facts, problems = examine()
     width = max(len(name) for name, _ in facts)
     for name, value in facts:
@@ -156,77 +155,6 @@ def doctor() -> None:
     if problems:
         sys.exit(1)
     click.echo("The course can run here.")
-
-
-def examine() -> tuple[list[tuple[str, str]], list[str]]:
-    """Look at everything that the course needs from the machine.
-
-    Returns
-    -------
-    facts : list of (str, str)
-        Name and finding, in the order to print them.
-    problems : list of str
-        What keeps the course from running, each with the next step; empty if nothing does.
-    """
-    from importlib import metadata
-
-    import psutil
-
-    from tlutils import backbones, runs, settings, store
-
-    facts = [("tlutils", metadata.version("tlutils")), ("python", platform.python_version())]
-    problems = []
-    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        problems.append("This Python is outside 3.11 to 3.13; make an environment with one of these.")
-    for package in ("keras", "tensorflow", "numpy", "papermill", "jupyterlab"):
-        facts.append((package, metadata.version(package)))
-
-    # In another process: a TensorFlow built for other processors ends the process that imports it.
-    loading = subprocess.run(
-        [sys.executable, "-c", "import keras; print(keras.backend.backend())"], capture_output=True, text=True
-    )
-    if loading.returncode == 0:
-        facts.append(("keras backend", loading.stdout.split()[-1]))
-    else:
-        facts.append(("keras backend", "cannot be loaded"))
-        last = (loading.stderr.strip() or f"exit code {loading.returncode}").splitlines()[-1]
-        problems.append(f"Keras does not start ({last}). Install the environment again, or set KERAS_BACKEND.")
-
-    memory = psutil.virtual_memory()
-    facts.append(("processor cores", f"{os.cpu_count()}, notebooks at a time: {runs.default_jobs()}"))
-    facts.append(("memory", f"{memory.total / 1e9:.1f} GB, {memory.available / 1e9:.1f} GB free"))
-    if memory.available < 2e9:
-        problems.append("Less than 2 GB of memory are free; close other programs.")
-
-    try:
-        cache = settings.cache_dir()
-    except settings.UserError as error:
-        facts.append(("cache folder", "not writable"))
-        problems.append(str(error))
-    else:
-        free = shutil.disk_usage(cache).free
-        facts.append(("cache folder", f"{_from_home(cache)}, writable, {free / 1e9:.1f} GB free"))
-        if free < 1e9:
-            problems.append(f"Less than 1 GB is free at {cache}; make room or set TLUTILS_CACHE to a folder with more.")
-        for name, file in store.FILES.items():
-            if isinstance(file, store.Carried):
-                here = store.present(name)
-                facts.append((name, "present" if here else f"fetched when first used, or now: tlutils fetch {name}"))
-    facts.append(("mirror", os.environ.get("TLUTILS_MIRROR") or "none (TLUTILS_MIRROR is not set)"))
-
-    for task, name in backbones.MINI.items():
-        weights = _ROOT / "data" / f"{name}.npz"
-        facts.append((name, "present" if weights.is_file() else "missing"))
-        if not weights.is_file():
-            problems.append(
-                f"{_from_home(weights)} is missing; check the repository out again, or run "
-                f"`tlutils pretrain --task {task}`."
-            )
-    return facts, problems
-
-
-def _from_home(path: Path) -> str:
-    return f"~/{path.relative_to(Path.home()).as_posix()}" if path.is_relative_to(Path.home()) else str(path)
 
 
 @main.command()
@@ -242,9 +170,9 @@ def _from_home(path: Path) -> str:
 @click.option("--per-class", type=click.IntRange(min=2), default=400, show_default=True, help="Pictures in an epoch.")
 def pretrain(output: Path | None, task: str, seed: int, epochs: int, per_class: int) -> None:
     """Train vgg16_mini on a synthetic source task; killed, it goes on from its last full epoch."""
-    from tlutils import backbones, pretraining
+    from tlutils.models import backbones, pretraining
 
-    output = output or _ROOT / "data" / f"{backbones.MINI[task]}.npz"
+    output = output or settings.DATA / f"{backbones.MINI[task]}.npz"
     checkpoints = Path("build") / f"pretrain-{task}-{per_class}-{epochs}-{seed}"
     facts = pretraining.pretrain(
         output, task=task, per_class=per_class, epochs=epochs, seed=seed, checkpoint_dir=checkpoints
@@ -273,7 +201,8 @@ def advise(folder: Path, candidates: tuple[str, ...], budget: float, as_json: bo
     import warnings
     from dataclasses import asdict
 
-    from tlutils import datasets, ranking
+    from tlutils import datasets
+    from tlutils.selection.advice import advise as advise_on
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", datasets.UnreadablePicture)
@@ -281,7 +210,7 @@ def advise(folder: Path, candidates: tuple[str, ...], budget: float, as_json: bo
         pictures = datasets.from_folder(folder)
     for warning in caught:
         click.echo(f"Warning: {warning.message}", err=True)
-    advice = ranking.advise(pictures, candidates or None, budget)
+    advice = advise_on(pictures, candidates or None, budget)
     click.echo(json.dumps(asdict(advice), indent=2) if as_json else advice)
 
 
@@ -289,15 +218,15 @@ def advise(folder: Path, candidates: tuple[str, ...], budget: float, as_json: bo
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=_ROOT / "data" / "zoo.csv",
+    default=settings.DATA / "zoo.csv",
     show_default="data/zoo.csv",
     help="Table to write.",
 )
 @click.option("--fresh", is_flag=True, help="Compute again what the table has, as after a change of the weights.")
 def zoo(output: Path, fresh: bool) -> None:
-    """Fine-tune every backbone at every cut on every target of lesson 06; killed, it goes on where it stood."""
+    """Fine-tune every backbone at every cut on every target of lesson 08; killed, it goes on where it stood."""
     from tlutils import settings
-    from tlutils import zoo as of_backbones
+    from tlutils.selection import zoo as of_backbones
 
     settings.make_repeatable(0)
     table = of_backbones.compute(output, fresh=fresh)

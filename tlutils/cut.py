@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tlutils import picture_files, settings
+from tlutils import settings
+from tlutils.datasets import picture_files
 
 if TYPE_CHECKING:
     import keras

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tlutils.calibration import Reliability
-    from tlutils.learning_rates import RangeTest
+    from tlutils.evaluation.calibration import Reliability
+    from tlutils.tuning.learning_rates import RangeTest
 
 # Okabe & Ito's palette (2008, "Color universal design"): told apart with every common kind of colour blindness. Each
 # colour means one thing through the whole course.

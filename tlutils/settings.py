@@ -15,6 +15,13 @@ from pathlib import Path
 
 PROFILES = ("quick", "full")
 
+# The checkout that this package lies in; of an installed package, the folder of the installed packages.
+ROOT = Path(__file__).resolve().parent.parent
+# The project's own small files: beside the package in a checkout, within it once installed.
+DATA = next((folder for folder in (ROOT / "data", ROOT / "tlutils" / "data") if folder.is_dir()), ROOT / "data")
+# What may be deleted and computed again: below the checkout, or where the reader works.
+BUILD = ROOT / "build" if (ROOT / "pyproject.toml").is_file() else Path("build")
+
 # What TensorFlow's C++ side says on standard error at every start on a machine without an NVIDIA GPU, and what says
 # nothing about the reader's work. Anything else that it prints is passed on.
 _STARTUP_CHATTER = re.compile(

@@ -1,0 +1,241 @@
+"""Two models are compared on the same pictures, two domains by what a linear classifier makes of their features."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tlutils.evaluation import bootstrap, comparison, domain_shift, metrics
+from tlutils.settings import UserError
+
+Rows = NDArray[np.float64]
+
+
+def two_models(seed: int, counts: list[int], gain: float = 0.6) -> tuple[NDArray[np.int64], Rows, Rows]:
+    """Labels and the probabilities of two models that find the same pictures hard; the second knows more."""
+    generator = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    hard = generator.normal(size=(len(labels), len(counts)))
+
+    def model(skill: float) -> Rows:
+        scores = np.exp(hard + 0.3 * generator.normal(size=hard.shape) + skill * np.eye(len(counts))[labels])
+        return scores / scores.sum(axis=1, keepdims=True)
+
+    return labels, model(1.0), model(1.0 + gain)
+
+
+@given(st.integers(0, 30), st.integers(0, 30))
+def test_mcnemars_p_is_twice_the_tail_of_a_fair_coin(only_first: int, only_second: int):
+    n = only_first + only_second
+    first = np.repeat([1, 0, 1, 0], [only_first, only_second, 3, 2])
+    second = np.repeat([0, 1, 1, 0], [only_first, only_second, 3, 2])
+    tail = sum(math.comb(n, k) for k in range(min(only_first, only_second) + 1)) / 2**n
+    result = comparison.mcnemar(np.ones(n + 5), first, second)
+    assert (result.only_first, result.only_second) == (only_first, only_second)
+    assert result.p_value == pytest.approx(min(1, 2 * tail))
+
+
+def test_mcnemar_counts_right_answers_not_equal_ones():
+    # Both wrong, each in its own way; then the second right; then both right.
+    result = comparison.mcnemar([0, 2, 1], [1, 1, 1], [2, 2, 1])
+    assert (result.only_first, result.only_second, result.p_value) == (0, 1, 1.0)
+    assert "0 pictures only the first gets right, 1 only the second" in str(result)
+
+
+@pytest.mark.parametrize(("first", "second"), [([0], [0, 1]), ([0, 1], [0]), ([0, 0.5], [0, 1])])
+def test_predictions_that_do_not_fit_are_refused(first: list, second: list):
+    with pytest.raises(UserError):
+        comparison.mcnemar([0, 1], first, second)
+
+
+def test_both_models_are_scored_on_the_same_resamples():
+    labels, first, second = two_models(0, [40, 30, 30])
+    result = comparison.compare(labels, first, second, seed=7, resamples=200)
+    before, after = metrics.evaluate(labels, first), metrics.evaluate(labels, second)
+    right = [(model.argmax(axis=1) == labels).astype(int) for model in (first, second)]
+    weights = np.concatenate(list(bootstrap.bootstrap(labels, None, 200, seed=7)))
+    draws = [np.repeat(right[1] - right[0], row.astype(int)).mean() for row in weights]
+    found = result.difference["accuracy"]
+    assert found.value == pytest.approx(right[1].mean() - right[0].mean())
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
+    for score in metrics.SCORES:
+        assert result.first[score] == getattr(before, score).value
+        assert result.second[score] == getattr(after, score).value
+        assert result.difference[score].value == pytest.approx(result.second[score] - result.first[score])
+    assert result.mcnemar == comparison.mcnemar(labels, first.argmax(axis=1), second.argmax(axis=1))
+
+
+def test_the_difference_is_surer_than_the_two_models_for_themselves():
+    labels, first, second = two_models(1, [100, 100])
+    result = comparison.compare(labels, first, second)
+    before, after = metrics.evaluate(labels, first), metrics.evaluate(labels, second)
+    for score in ("roc_auc", "brier"):
+        difference = result.difference[score]
+        alone = math.hypot(*(getattr(model, score).high - getattr(model, score).low for model in (before, after)))
+        assert difference.high - difference.low < 0.6 * alone
+        assert difference.low <= difference.value <= difference.high
+    assert result.difference["roc_auc"].low > 0 > result.difference["brier"].high
+
+
+def test_the_order_of_the_models_is_the_sign_of_the_difference():
+    labels, first, second = two_models(2, [30, 30])
+    there = comparison.compare(labels, first, second).difference["roc_auc"]
+    back = comparison.compare(labels, second, first).difference["roc_auc"]
+    assert (there.value, there.low, there.high) == pytest.approx((-back.value, -back.high, -back.low))
+
+
+def test_equal_models_do_not_differ():
+    labels, first, _ = two_models(3, [20, 20])
+    result = comparison.compare(labels, first, first)
+    assert all(interval.value == 0 and math.isnan(interval.low) for interval in result.difference.values())
+    assert result.mcnemar == comparison.McNemar(0, 0, 1.0)
+    assert "No interval where every resample gives the same difference" in repr(result)
+
+
+def test_copies_need_groups_and_then_there_is_no_mcnemar_test():
+    labels, first, second = two_models(4, [30, 30])
+    copies = [np.repeat(array, 4, axis=0) for array in (labels, first, second)]
+    once, naive = comparison.compare(labels, first, second), comparison.compare(*copies)
+    grouped = comparison.compare(*copies, groups=np.repeat(np.arange(60), 4))
+    right, wrong, honest = (result.difference["roc_auc"] for result in (grouped, naive, once))
+    assert (right.low, right.high) == pytest.approx((honest.low, honest.high))
+    assert wrong.high - wrong.low < 0.7 * (honest.high - honest.low)
+    assert grouped.mcnemar is None and "No McNemar test" in repr(grouped) and "No McNemar test" in grouped._repr_html_()
+    assert comparison.compare(labels, first, second, groups=np.arange(60)).mcnemar is not None
+
+
+def test_what_is_not_defined_is_said():
+    _, first, second = two_models(5, [10, 10])
+    result = comparison.compare(np.zeros(20), first, second)
+    assert math.isnan(result.difference["roc_auc"].value) and repr(result).count("not defined") == 6
+    assert json.loads(json.dumps(result.as_dict(), allow_nan=False))["first"]["roc_auc"] is None
+
+
+def test_the_table_shows_both_models_and_signed_differences():
+    labels, first, second = two_models(6, [40, 40])
+    result = comparison.compare(labels, first, second, ("<i>old</i>", "new"))
+    text, page = repr(result), result._repr_html_()
+    for score, (label, spec, _) in metrics.SCORES.items():
+        for shown in (label, f"{result.first[score]:{spec}}", f"{result.difference[score]:+.3f}"):
+            assert shown in text and shown in page
+    assert "difference: new minus <i>old</i>" in text and "McNemar's exact p" in text
+    assert "<i>old" not in page and "&lt;i&gt;old" in page
+
+
+def test_the_record_holds_every_number_in_plain_json():
+    labels, first, second = two_models(7, [40, 40])
+    result = comparison.compare(labels, first, second, ("a", "b"), seed=3)
+    record = json.loads(json.dumps(result.as_dict(), allow_nan=False))
+    assert record["difference"]["brier"] == result.difference["brier"].as_dict()
+    assert record["first"] == result.first and record["second"] == result.second
+    assert result.mcnemar is not None and record["mcnemar"]["p"] == result.mcnemar.p_value
+    assert (record["names"], record["pictures"], record["seed"], record["resamples"]) == (["a", "b"], 80, 3, 1000)
+
+
+EVEN = [[0.5, 0.5]] * 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"second": [[0.2, 0.3, 0.5]] * 4}, "first model has 2 classes, the second 3"),
+        ({"second": EVEN[:3]}, "4 labels and 3 predictions"),
+        ({"first": [[3.0, -2.0]] * 4}, "softmax"),
+        ({"second": [[np.nan, 0.5]] * 4}, "NaN"),
+        ({"names": ("a", "a")}, "two different names"),
+        ({"names": ("a",)}, "two different names"),
+        ({"groups": [1]}, "groups has shape"),
+        ({"resamples": 5}, "resamples=5"),
+    ],
+)
+def test_what_cannot_be_compared_is_explained(arguments: dict, message: str):
+    with pytest.raises(UserError, match=message):
+        comparison.compare(**{"labels": [0, 1, 0, 1], "first": EVEN, "second": EVEN, **arguments})
+
+
+def features(seed: int, n: int, d: int, shift: float = 0.0) -> Rows:
+    """Normal features, the first of which is shifted."""
+    result = np.random.default_rng(seed).normal(size=(n, d))
+    result[:, 0] += shift
+    return result
+
+
+@pytest.mark.parametrize("shift", [0.5, 1.0, 2.0])
+def test_the_distance_of_shifted_normal_features_is_that_of_the_best_linear_classifier(shift: float):
+    # The best threshold lies half-way: its error is the normal tail beyond half the shift.
+    error = math.erfc(shift / 2 / math.sqrt(2)) / 2
+    found = domain_shift.proxy_a_distance(features(0, 2000, 3), features(1, 2000, 3, shift))
+    assert found == pytest.approx(2 * (1 - 2 * error), abs=0.08)
+
+
+def test_domains_that_do_not_overlap_are_2_apart():
+    assert domain_shift.proxy_a_distance(features(0, 30, 4), features(1, 50, 4, shift=30)) == 2
+
+
+def test_few_pictures_with_many_features_fake_no_distance():
+    # 60 points in 500 dimensions are always linearly separable: without held-out pictures each distance would be 2.
+    distances = [
+        domain_shift.proxy_a_distance(features(seed, 30, 500), features(seed + 100, 30, 500), seed=seed)
+        for seed in range(6)
+    ]
+    assert np.mean(distances) < 0.3 and min(distances) >= 0
+
+
+def test_a_larger_domain_fakes_no_distance():
+    # Always answering "source" would be right for 95 % and give 1.8.
+    assert domain_shift.proxy_a_distance(features(0, 950, 2), features(1, 50, 2)) < 0.3
+
+
+def test_a_smaller_domain_counts_as_much_as_a_larger_one():
+    def distance(n_source: int, n_target: int) -> float:
+        # The target is a narrow cluster within the source's right flank, so that nearly all errors are in the source.
+        return domain_shift.proxy_a_distance(features(0, n_source, 1), features(1, n_target, 1) / 20 + 1)
+
+    balanced = distance(1000, 1000)
+    assert 1 < balanced < 1.6
+    assert distance(1900, 100) == pytest.approx(balanced, abs=0.15)
+
+
+def test_the_scale_of_a_feature_does_not_matter():
+    source, target, units = features(0, 60, 3), features(1, 60, 3, shift=1), np.array([1e-6, 1, 1e6])
+    plain = domain_shift.proxy_a_distance(source, target)
+    assert 0 < plain < 2
+    assert domain_shift.proxy_a_distance(source * units + 5, target * units + 5) == pytest.approx(plain, abs=0.05)
+
+
+def test_the_seed_of_the_folds_decides_the_distance():
+    source, target = features(0, 60, 5), features(1, 60, 5, shift=1)
+    distances = [domain_shift.proxy_a_distance(source, target, seed=seed) for seed in (0, 0, 1, 2, 3)]
+    assert distances[0] == distances[1] and len(set(distances)) > 1
+
+
+def test_single_precision_and_constant_features_will_do():
+    source, target = (
+        np.hstack([array, np.zeros_like(array)]) for array in (features(0, 40, 2), features(1, 40, 2, 30))
+    )
+    assert domain_shift.proxy_a_distance(source.astype(np.float32), target.astype(np.float32)) == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        (
+            np.zeros((20, 4, 4, 3)),
+            np.zeros((20, 3)),
+            r"source_features has shape .*source_features.mean\(axis=\(1, 2\)\)",
+        ),
+        (np.zeros((20, 3)), np.zeros(20), r"target_features has shape \(20,\)"),
+        (np.zeros((20, 3)), np.zeros((20, 2)), "3 source features and 2 target features"),
+        (np.zeros((19, 3)), np.zeros((20, 3)), "source_features has 19 row"),
+        (np.zeros((20, 3)), np.full((20, 3), np.nan), "target_features holds NaN"),
+    ],
+)
+def test_features_without_a_distance_are_explained(source: Rows, target: Rows, message: str):
+    with pytest.raises(UserError, match=message):
+        domain_shift.proxy_a_distance(source, target)

@@ -1,0 +1,207 @@
+"""The catalogue: architectures counted exactly, preprocessing as published, weights verified before use."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from tlutils import settings, store
+from tlutils.models import architectures, backbones
+from tlutils.settings import UserError
+from tlutils.synthetic import shapes
+
+NAMES = list(backbones.CATALOGUE)
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    """Every backbone once, small, with random weights."""
+    return {name: backbones.load(name, weights=None, image_size=64) for name in NAMES}
+
+
+def pictures(n: int, size: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cut_points_run_from_the_preprocessing_to_the_end_of_the_base(untrained, name):
+    backbone = untrained[name]
+    names = [layer.name for layer in backbone.model.layers]
+    positions = [names.index(cut) for cut in backbone.cuts]
+    assert positions == sorted(positions)
+    assert backbone.cuts[0] == "preprocess"
+    assert positions[-1] == len(names) - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("vgg16", 14_714_688),  # Simonyan & Zisserman 2015, counted in notebook 03
+        ("efficientnet_lite0", 3_413_024),
+        ("vgg16_mini", 920_784),  # sum over thirteen convolutions of (9 c + 1) k
+    ],
+)
+def test_the_number_of_parameters_is_exact(untrained, name, parameters):
+    model = untrained[name].model
+    assert model.count_params() - model.get_layer("preprocess").count_params() == parameters
+
+
+def test_efficientnet_lite0_has_its_published_number_of_parameters_with_the_top():
+    assert backbones.load("efficientnet_lite0", weights=None, image_size=64, top=True).model.count_params() == 4_694_024
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("vgg16", "vgg16"),
+        ("vgg16_mini", "vgg16"),
+        ("resnet50", "resnet"),
+        ("mobilenet", "mobilenet"),
+        ("mobilenetv2", "mobilenet_v2"),
+        ("efficientnetb0", "efficientnet"),
+    ],
+)
+def test_the_preprocessing_is_the_one_keras_publishes_for_the_network(untrained, name, module):
+    raw = pictures(2, 64).astype("float32")
+    expected = getattr(keras.applications, module).preprocess_input(raw.copy())
+    found = keras.ops.convert_to_numpy(untrained[name].model.get_layer("preprocess")(raw))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_efficientnet_lite0_takes_pixels_minus_127_over_128(untrained):
+    raw = pictures(2, 64).astype("float32")
+    found = keras.ops.convert_to_numpy(untrained["efficientnet_lite0"].model.get_layer("preprocess")(raw))
+    np.testing.assert_allclose(found, (raw - 127) / 128, atol=1e-5)
+
+
+@pytest.mark.parametrize(("picture", "imagenet_class"), [("chelsea", 285), ("coffee", 967), ("rocket", 657)])
+def test_efficientnet_lite0_recognises_the_photographs_of_scikit_image(picture, imagenet_class):
+    import skimage.data
+    from PIL import Image
+
+    photograph = Image.fromarray(getattr(skimage.data, picture)())
+    side = min(photograph.size)
+    left, upper = (photograph.width - side) // 2, (photograph.height - side) // 2
+    square = photograph.crop((left, upper, left + side, upper + side)).resize((224, 224), Image.Resampling.BICUBIC)
+    model = backbones.load("efficientnet_lite0", top=True).model
+    assert model.predict(np.asarray(square)[None], verbose=0).argmax() == imagenet_class
+
+
+@pytest.mark.parametrize("task", shapes.SOURCE_TASKS)
+def test_every_pretrained_vgg16_mini_knows_its_own_source_task(task: str):
+    world = shapes.source_shapes(per_class=3, seed=123, task=task)
+    model = backbones.load(backbones.MINI[task], top=True).model
+    predicted = model.predict(world.pictures, verbose=0).argmax(axis=1)
+    assert np.mean(predicted == world.labels) > 0.75
+
+
+def test_an_unknown_backbone_is_refused_with_the_valid_names():
+    with pytest.raises(UserError, match="vgg61.*Did you mean 'vgg16'") as refusal:
+        backbones.load("vgg61")
+    assert all(name in str(refusal.value) for name in backbones.CATALOGUE)
+
+
+def test_a_size_that_five_halvings_would_use_up_is_refused():
+    with pytest.raises(UserError, match="image_size=16"):
+        backbones.load("vgg16_mini", weights=None, image_size=16)
+
+
+def test_a_missing_weight_file_is_named():
+    with pytest.raises(UserError, match="nowhere.npz"):
+        backbones.load("vgg16_mini", weights="nowhere.npz")
+
+
+@pytest.mark.parametrize("damage", ["cut short", "one byte changed", "another network's"])
+def test_damaged_or_foreign_weights_are_refused_with_their_name(tmp_path, damage, monkeypatch):
+    whole = (backbones._DATA / "vgg16_mini.npz").read_bytes()
+    if damage == "cut short":
+        data = whole[: len(whole) // 2]
+    elif damage == "one byte changed":
+        middle = len(whole) // 2
+        data = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    else:
+        np.savez(tmp_path / "foreign.npz", **{"block1_conv1/kernel": np.zeros((3, 3, 3, 5))})
+        data = (tmp_path / "foreign.npz").read_bytes()
+    (tmp_path / "vgg16_mini.npz").write_bytes(data)
+    with pytest.raises(UserError, match=r"vgg16_mini\.npz"):
+        backbones.load("vgg16_mini", weights=tmp_path / "vgg16_mini.npz")
+    for file in ("checksums.json",):
+        shutil.copy(backbones._DATA / file, tmp_path)
+    monkeypatch.setattr(settings, "DATA", tmp_path)
+    with pytest.raises(UserError, match=r"vgg16_mini\.npz"):
+        backbones.load("vgg16_mini")
+
+
+@pytest.fixture(scope="module")
+def vgg16_file(tmp_path_factory):
+    """A file of the layout that Keras publishes for VGG16, with random weights, and the network it belongs to."""
+    network = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
+    path = tmp_path_factory.mktemp("weights") / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in network.layers]
+        for layer in network.layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}_{kind}_1:0" for kind, _ in zip("Wb", layer.weights, strict=False)]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, values in zip(names, layer.get_weights(), strict=True):
+                group[name] = values
+    return network, path
+
+
+def test_vgg16_from_a_file_computes_what_keras_computes_from_preprocessed_pictures(vgg16_file):
+    network, path = vgg16_file
+    raw = pictures(2, 32)
+    expected = network.predict(keras.applications.vgg16.preprocess_input(raw.astype("float32")), verbose=0)
+    backbone = backbones.load("vgg16", weights=path, image_size=32)
+    np.testing.assert_allclose(backbone.model.predict(raw, verbose=0), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_vgg16_comes_from_a_classroom_mirror_when_its_hash_fits(vgg16_file, tmp_path, monkeypatch):
+    network, path = vgg16_file
+    entry = store.FILES["vgg16"]
+    served = tmp_path / "mirror" / entry.path
+    served.parent.mkdir(parents=True)
+    shutil.copy(path, served)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    ours = dataclasses.replace(entry, size=path.stat().st_size, checksum=f"sha256:{digest}")
+    monkeypatch.setitem(store.FILES, "vgg16", ours)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "mirror"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("TLUTILS_MIRROR", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
+    try:
+        loaded = backbones.load("vgg16", image_size=32)
+    finally:
+        server.shutdown()
+    kernel = loaded.model.get_layer("block5_conv3").get_weights()[0]
+    np.testing.assert_array_equal(kernel, network.get_layer("block5_conv3").get_weights()[0])
+
+
+def test_mobilenet_takes_the_file_that_keras_publishes(real_data):
+    path = real_data / "weights" / "mobilenet_2_5_224_tf_no_top.h5"
+    backbone = backbones.load("mobilenet", weights=path, image_size=64)
+    reference = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None, input_shape=(64, 64, 3))
+    reference.load_weights(path)
+    raw = pictures(2, 64)
+    expected = reference.predict(keras.applications.mobilenet.preprocess_input(raw.astype("float32")), verbose=0)
+    np.testing.assert_allclose(backbone.model.predict(raw, verbose=0), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_small_control_network_takes_raw_pictures_and_returns_logits():
+    network = architectures.small_network(64, 3)
+    assert network.input_shape == (None, 64, 64, 3) and network.output_shape == (None, 3)
+    # Kernels of 3 x 3 without bias, four BatchNormalizations of four numbers a channel, one dense layer with bias.
+    assert (
+        network.count_params() == 9 * (3 * 16 + 16 * 32 + 32 * 64 + 64 * 128) + 4 * (16 + 32 + 64 + 128) + 128 * 3 + 3
+    )
+    assert network.predict(pictures(2, 64), verbose=0).shape == (2, 3)

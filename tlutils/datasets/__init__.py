@@ -1,0 +1,22 @@
+"""Labelled examples in one form, wherever they come from, and splits that cannot leak."""
+
+from tlutils.datasets.catalogue import CATALOGUE, load
+from tlutils.datasets.examples import Dataset, DoubtfulLabel, Sentences
+from tlutils.datasets.folders import UnreadablePicture, from_domain_folders, from_folder
+from tlutils.datasets.splits import Split, split
+from tlutils.datasets.tables import from_csv, reviews
+
+__all__ = [
+    "CATALOGUE",
+    "Dataset",
+    "DoubtfulLabel",
+    "Sentences",
+    "Split",
+    "UnreadablePicture",
+    "from_csv",
+    "from_domain_folders",
+    "from_folder",
+    "load",
+    "reviews",
+    "split",
+]

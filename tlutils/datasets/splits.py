@@ -1,0 +1,167 @@
+"""Split labelled examples into training, validation and test so that nothing leaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tlutils import settings
+from tlutils.datasets.examples import Labelled
+
+# A split tries this many orders of the groups before it says that none puts every class on every side.
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Which pictures are for what; each attribute is an int64 array of indices into the dataset, shuffled.
+
+    Attributes
+    ----------
+    train : int64 array
+        Pictures whose labels may be learned.
+    validation : int64 array
+        Pictures for every choice on the way.
+    test : int64 array
+        Pictures that nothing but the last number sees.
+    """
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        return f"Split(train: {len(self.train)}, validation: {len(self.validation)}, test: {len(self.test)} pictures)"
+
+
+def split(
+    dataset: Labelled, *, labels_per_class: int | None, seed: int, validation: float = 0.2, test: float = 0.4
+) -> Split:
+    """Divide the pictures into three sides that share nothing.
+
+    Every class keeps its share on every side, whole groups go to one side. Validation and test depend on the seed and
+    not on `labels_per_class`, and fewer labels are a part of more labels, so learning curves compare like with like.
+
+    Parameters
+    ----------
+    dataset : Dataset, datasets.Sentences
+        Or anything with the attributes of `Labelled`.
+    labels_per_class : int or None
+        Training pictures of each class, exactly; None for all that validation and test leave.
+    seed : int
+        0 or more.
+    validation, test : float
+        Shares of each class, above 0, together below 1; rounded to whole pictures, at least one. With groups of
+        several pictures the shares are met as nearly as the groups allow.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    settings.UserError
+        Shares that leave nothing; a class with fewer than three groups; more labels asked for than are left.
+
+    Examples
+    --------
+    >>> from tlutils.datasets import load
+    >>> dataset = load("synthetic_flowers", per_class=10)
+    >>> split(dataset, labels_per_class=2, seed=0)
+    Split(train: 10, validation: 10, test: 20 pictures)
+    """
+    if not (0 < validation and 0 < test and validation + test < 1):
+        raise settings.UserError(
+            f"validation={validation} and test={test} must be shares above 0 that leave something for training "
+            "(their sum below 1); usual are 0.2 and 0.4."
+        )
+    whole = isinstance(labels_per_class, int | np.integer) and not isinstance(labels_per_class, bool)
+    if labels_per_class is not None and not (whole and labels_per_class >= 1):
+        raise settings.UserError(
+            f"labels_per_class={labels_per_class!r} must be a whole number of at least 1, or None for all."
+        )
+    rng = np.random.default_rng(seed)
+    side = _sides(dataset, validation, test, rng)
+    left = side == _TRAIN
+    _require_enough(dataset, left, labels_per_class)
+    pools = [rng.permutation(np.flatnonzero(left & (dataset.labels == k))) for k in range(len(dataset.class_names))]
+    train = np.concatenate([pool[:labels_per_class] for pool in pools])
+    return Split(
+        *(rng.permutation(part) for part in (train, *map(np.flatnonzero, (side == _VALIDATION, side == _TEST))))
+    )
+
+
+_TRAIN, _VALIDATION, _TEST = range(3)
+
+
+def _sides(dataset: Labelled, validation: float, test: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Side of every picture: as near to the shares as the groups allow, every class on every side."""
+    group_of = np.unique(dataset.groups, return_inverse=True)[1]
+    members = np.zeros((group_of.max(initial=-1) + 1, len(dataset.class_names)), dtype=np.int64)
+    np.add.at(members, (group_of, dataset.labels), 1)
+    _require_three_groups(dataset, members)
+    wanted = np.array([_shares(int(count), validation, test) for count in dataset.counts]).T
+    for attempt in range(_ATTEMPTS):
+        order = rng.permutation(len(members))
+        if attempt == 0:  # Large groups first: the small ones can still even out what those leave.
+            order = order[np.argsort(-members[order].sum(axis=1), kind="stable")]
+        side = _dealt(members[order], wanted)[np.argsort(order)]
+        if all((side[members[:, label] > 0] == which).any() for label in range(members.shape[1]) for which in range(3)):
+            return side[group_of]
+    raise settings.UserError(
+        f"{dataset.name}: groups that hold several classes leave no way to put every class into training, validation "
+        "and test. Use smaller groups, or add examples of other groups."
+    )
+
+
+def _shares(count: int, validation: float, test: float) -> tuple[int, int, int]:
+    """Whole pictures of a class for training, validation and test, at least one each."""
+    for_test = min(max(1, int(count * test + 0.5)), count - 2)
+    for_validation = min(max(1, int(count * validation + 0.5)), count - for_test - 1)
+    return count - for_validation - for_test, for_validation, for_test
+
+
+def _dealt(members: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Deal the groups in their order, each to the side that needs it most.
+
+    `members` is (groups, classes), `wanted` is (3, classes), both in pictures. scikit-learn's StratifiedGroupKFold is
+    no help here: it knows only equal shares, and may leave a class out of a fold.
+    """
+    side = np.empty(len(members), dtype=np.int64)
+    dealt = np.zeros_like(wanted)
+    for group, added in enumerate(members):
+        present = np.flatnonzero(added)
+        have, want = dealt[:, present], wanted[:, present]
+        gap_before, gap_after = (have - want) / want, (have + added[present] - want) / want
+        change = (gap_after**2 - gap_before**2).sum(axis=1)
+        # To bring a class to a side that has none of it goes before all proportion.
+        first_of_class = (have == 0).sum(axis=1)
+        side[group] = np.lexsort((change, -first_of_class))[0]
+        dealt[side[group]] += added
+    return side
+
+
+def _require_three_groups(dataset: Labelled, members: NDArray[np.int64]) -> None:
+    if len(dataset.class_names) < 2:
+        raise settings.UserError(f"{dataset.name} has one class only; a classifier needs two or more.")
+    groups = (members > 0).sum(axis=0)
+    scarce = int(groups.argmin())
+    if groups[scarce] < 3:
+        raise settings.UserError(
+            f"Class {dataset.class_names[scarce]!r} of {dataset.name} has {dataset.counts[scarce]} examples in "
+            f"{groups[scarce]} groups; training, validation and test need one group each, so at least 3. Add examples "
+            "of that class, leave the class out, or use smaller groups (exact duplicates count as one group)."
+        )
+
+
+def _require_enough(dataset: Labelled, left: NDArray[np.bool_], labels_per_class: int | None) -> None:
+    available = np.bincount(dataset.labels[left], minlength=len(dataset.class_names))
+    scarce = int(available.argmin())
+    if labels_per_class is not None and labels_per_class > available[scarce]:
+        raise settings.UserError(
+            f"labels_per_class={labels_per_class} is too many: class {dataset.class_names[scarce]!r} has "
+            f"{dataset.counts[scarce]} examples, of which validation and test leave {available[scarce]} for training. "
+            f"Give {available[scarce]} or less, add examples of that class, or make validation and test smaller."
+        )

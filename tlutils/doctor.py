@@ -1,0 +1,82 @@
+"""Whether the course can run on this machine, and if not, what to do next."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+
+def examine() -> tuple[list[tuple[str, str]], list[str]]:
+    """Look at everything that the course needs from the machine.
+
+    Returns
+    -------
+    facts : list of (str, str)
+        Name and finding, in the order to print them.
+    problems : list of str
+        What keeps the course from running, each with the next step; empty if nothing does.
+    """
+    from importlib import metadata
+
+    import psutil
+
+    from tlutils import runs, settings, store
+    from tlutils.models import backbones
+
+    facts = [("tlutils", metadata.version("tlutils")), ("python", platform.python_version())]
+    problems = []
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        problems.append("This Python is outside 3.11 to 3.13; make an environment with one of these.")
+    for package in ("keras", "tensorflow", "numpy", "papermill", "jupyterlab"):
+        facts.append((package, metadata.version(package)))
+
+    # In another process: a TensorFlow built for other processors ends the process that imports it.
+    loading = subprocess.run(
+        [sys.executable, "-c", "import keras; print(keras.backend.backend())"], capture_output=True, text=True
+    )
+    if loading.returncode == 0:
+        facts.append(("keras backend", loading.stdout.split()[-1]))
+    else:
+        facts.append(("keras backend", "cannot be loaded"))
+        last = (loading.stderr.strip() or f"exit code {loading.returncode}").splitlines()[-1]
+        problems.append(f"Keras does not start ({last}). Install the environment again, or set KERAS_BACKEND.")
+
+    memory = psutil.virtual_memory()
+    facts.append(("processor cores", f"{os.cpu_count()}, notebooks at a time: {runs.default_jobs()}"))
+    facts.append(("memory", f"{memory.total / 1e9:.1f} GB, {memory.available / 1e9:.1f} GB free"))
+    if memory.available < 2e9:
+        problems.append("Less than 2 GB of memory are free; close other programs.")
+
+    try:
+        cache = settings.cache_dir()
+    except settings.UserError as error:
+        facts.append(("cache folder", "not writable"))
+        problems.append(str(error))
+    else:
+        free = shutil.disk_usage(cache).free
+        facts.append(("cache folder", f"{_from_home(cache)}, writable, {free / 1e9:.1f} GB free"))
+        if free < 1e9:
+            problems.append(f"Less than 1 GB is free at {cache}; make room or set TLUTILS_CACHE to a folder with more.")
+        for name, file in store.FILES.items():
+            if isinstance(file, store.Carried):
+                here = store.present(name)
+                facts.append((name, "present" if here else f"fetched when first used, or now: tlutils fetch {name}"))
+    facts.append(("mirror", os.environ.get("TLUTILS_MIRROR") or "none (TLUTILS_MIRROR is not set)"))
+
+    for task, name in backbones.MINI.items():
+        weights = settings.DATA / f"{name}.npz"
+        facts.append((name, "present" if weights.is_file() else "missing"))
+        if not weights.is_file():
+            problems.append(
+                f"{_from_home(weights)} is missing; check the repository out again, or run "
+                f"`tlutils pretrain --task {task}`."
+            )
+    return facts, problems
+
+
+def _from_home(path: Path) -> str:
+    return f"~/{path.relative_to(Path.home()).as_posix()}" if path.is_relative_to(Path.home()) else str(path)

@@ -1,0 +1,160 @@
+"""See whether a classifier's probabilities mean what they say, and put them right with a temperature."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tlutils import settings
+from tlutils.evaluation import bootstrap, metrics
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """How often the predicted class is right, by the confidence of the prediction.
+
+    Attributes
+    ----------
+    edges : float array, shape (bins + 1,)
+        Of the bins, equally wide from 0 to 1; a bin includes its upper edge.
+    counts : int array, shape (bins,)
+        Pictures in each bin.
+    confidence, accuracy : float array, shape (bins,)
+        Mean probability of the predicted class, and share of right predictions; NaN in an empty bin.
+    """
+
+    edges: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error: mean gap between accuracy and confidence (Guo et al. 2017, equation 3)."""
+        return float(np.nansum(self.counts * np.abs(self.accuracy - self.confidence)) / self.counts.sum())
+
+
+def reliability(labels: ArrayLike, probabilities: ArrayLike, *, bins: int = bootstrap.BINS) -> Reliability:
+    """Compute the data of a reliability diagram (Guo et al. 2017, "On calibration of modern neural networks").
+
+    Parameters
+    ----------
+    labels, probabilities
+        As for `metrics.evaluate`.
+    bins : int
+        1 or more. More bins show more detail and hold fewer pictures each, which raises the ECE by chance.
+
+    Returns
+    -------
+    Reliability
+        `plots.reliability` draws it.
+
+    Raises
+    ------
+    settings.UserError
+        As for `metrics.evaluate`, and for an impossible number of bins.
+
+    Examples
+    --------
+    >>> reliability([0, 1, 1], [[0.9, 0.1], [0.3, 0.7], [0.7, 0.3]], bins=2).accuracy
+    array([       nan, 0.66666667])
+    """
+    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
+        raise settings.UserError(f"bins={bins!r} must be a whole number of at least 1.")
+    true, scores = metrics.check_probabilities(labels, probabilities)
+    confidence = scores.max(axis=1)
+    edges, bin_of = bootstrap.confidence_bins(confidence, bins)
+    counts = np.bincount(bin_of, minlength=bins)
+    right = np.bincount(bin_of, weights=scores.argmax(axis=1) == true, minlength=bins)
+    confident = np.bincount(bin_of, weights=confidence, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        return Reliability(edges, counts, confident / counts, right / counts)
+
+
+def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
+    """Turn logits into probabilities: exp(z_k / T) / sum_j exp(z_j / T).
+
+    Parameters
+    ----------
+    logits : float array, shape (n, n_classes)
+    temperature : float
+        T, above 0. Above 1 the probabilities move towards equal ones, below 1 towards certainty; their order, and with
+        it the predicted class, stays.
+
+    Returns
+    -------
+    float64 array, shape (n, n_classes)
+
+    Raises
+    ------
+    settings.UserError
+        A temperature that is not a positive number.
+
+    Examples
+    --------
+    >>> softmax([[0.0, np.log(3)]])
+    array([[0.25, 0.75]])
+    """
+    import scipy.special
+
+    if not 0 < temperature < math.inf:
+        raise settings.UserError(f"temperature={temperature!r} must be a positive number.")
+    return scipy.special.softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=-1)
+
+
+def fit_temperature(labels: ArrayLike, logits: ArrayLike) -> float:
+    """Find the temperature that calibrates a classifier (temperature scaling; Guo et al. 2017, section 4.2).
+
+    It minimises the log loss of ``softmax(logits, temperature)``, the mean of -log p(true class). The loss is convex in
+    1/T, so that it has one minimum.
+
+    Parameters
+    ----------
+    labels : int array, shape (n,)
+        Of validation pictures: neither the training pictures, of which the model is too sure, nor the test pictures.
+    logits : float array, shape (n, n_classes)
+
+    Returns
+    -------
+    float
+        T, above 0; above 1 for a model that was too sure of itself.
+
+    Raises
+    ------
+    settings.UserError
+        Labels or logits of another shape, not finite, or of different pictures. No temperature is best: because every
+        picture is right (the loss falls for ever as T goes to 0), or because the logits say no more than chance (it
+        falls for ever as T grows).
+
+    Examples
+    --------
+    >>> round(fit_temperature([0, 0, 0, 1], [[4.0, 0.0]] * 4), 2)  # right in 3 of 4: softmax is 3/4 at 4 / T = log 3
+    3.64
+    """
+    import scipy.optimize
+    import scipy.special
+
+    true, scores = metrics.check_scores("logits", labels, logits)
+    # Only differences between logits matter; taken from the true class they make the loss mean(log(sum(exp(.)))).
+    margins = scores - scores[np.arange(len(true)), true][:, None]
+    if margins.max() <= 0:
+        raise settings.UserError(
+            f"All {len(true)} validation pictures are classified rightly, so no temperature is best: the loss falls "
+            "for ever as it goes to 0. Give more, or harder, validation pictures, or leave the temperature at 1."
+        )
+    # The slope of the loss at 1/T = 0.
+    if margins.mean() >= 0:
+        raise settings.UserError(
+            f"On these {len(true)} validation pictures the logits say no more than chance, so no temperature is best: "
+            "the loss falls for ever as it grows. Do labels and logits belong to the same pictures, in the same order?"
+        )
+    spread = margins.std()
+
+    def loss(log_temperature: float) -> float:
+        return float(scipy.special.logsumexp(margins / spread * np.exp(-log_temperature), axis=1).mean())
+
+    best = scipy.optimize.minimize_scalar(loss, bounds=(-20, 20), method="bounded", options={"xatol": 1e-9})
+    return float(np.exp(best.x) * spread)

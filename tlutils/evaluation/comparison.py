@@ -1,0 +1,230 @@
+"""Compare two models on the same pictures, and two domains by their features."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tlutils import settings
+from tlutils.evaluation import bootstrap, metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Outcome of McNemar's exact test.
+
+    Attributes
+    ----------
+    only_first, only_second : int
+        Pictures that only this model gets right.
+    p_value : float
+        Two-sided.
+    """
+
+    only_first: int
+    only_second: int
+    p_value: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.only_first} pictures only the first gets right, {self.only_second} only the second; "
+            f"McNemar's exact p = {self.p_value:.2g}"
+        )
+
+
+def mcnemar(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> McNemar:
+    """Test whether two models are right equally often (McNemar 1947, "Note on the sampling error of the difference").
+
+    Pictures that both or neither get right say nothing about the difference. If the models are equally good, each of
+    the others is a fair coin: the test is the exact binomial one.
+
+    Parameters
+    ----------
+    labels, first, second : int array, shape (n,)
+        True class numbers, and those that each model predicts, for the same pictures in the same order. The pictures
+        must be independent: of several pictures of one patient, take one, or use `compare` with groups.
+
+    Returns
+    -------
+    McNemar
+
+    Raises
+    ------
+    settings.UserError
+        As for `metrics.accuracy`.
+
+    Examples
+    --------
+    >>> print(mcnemar([1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 1], [1, 1, 1, 1, 1, 1]))
+    0 pictures only the first gets right, 5 only the second; McNemar's exact p = 0.062
+    """
+    from scipy.stats import binomtest
+
+    true, of_first = metrics.check_classes(labels, first)
+    _, of_second = metrics.check_classes(labels, second)
+    only_first = int(((of_first == true) & (of_second != true)).sum())
+    only_second = int(((of_second == true) & (of_first != true)).sum())
+    differ = only_first + only_second
+    p_value = float(binomtest(only_first, differ).pvalue) if differ else 1.0
+    return McNemar(only_first, only_second, p_value)
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """What `compare` measured; shows itself as a table.
+
+    Attributes
+    ----------
+    names : pair of str
+    pictures : int
+    first, second : dict of float
+        Each score of `metrics.SCORES` for each model.
+    difference : dict of Interval
+        Second minus first; NaN for the ends where every resample gives the same.
+    mcnemar : McNemar or None
+        None with groups, whose pictures are not independent.
+    resamples, seed : int
+        Of the bootstrap.
+    """
+
+    names: tuple[str, str]
+    pictures: int
+    first: dict[str, float]
+    second: dict[str, float]
+    difference: dict[str, metrics.Interval]
+    mcnemar: McNemar | None
+    resamples: int
+    seed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every number by its name, for the record of a run; None for what is not defined."""
+        test = self.mcnemar
+        return {
+            "pictures": self.pictures,
+            "names": list(self.names),
+            "first": {score: None if math.isnan(value) else value for score, value in self.first.items()},
+            "second": {score: None if math.isnan(value) else value for score, value in self.second.items()},
+            "difference": {score: interval.as_dict() for score, interval in self.difference.items()},
+            "mcnemar": test and {"only_first": test.only_first, "only_second": test.only_second, "p": test.p_value},
+            "resamples": self.resamples,
+            "seed": self.seed,
+        }
+
+    def __repr__(self) -> str:
+        return "\n\n".join([self._caption(), self._table().to_string(index=False), self._test()])
+
+    def _repr_html_(self) -> str:
+        caption, test = html.escape(self._caption()), html.escape(self._test())
+        return f"<p>{caption}</p>{self._table().to_html(index=False)}<p><small>{test}</small></p>"
+
+    def _caption(self) -> str:
+        return (
+            f"{self.pictures} test picture(s); difference: {self.names[1]} minus {self.names[0]}, with 95 % intervals "
+            f"from {self.resamples:,} paired bootstrap resamples (seed {self.seed})"
+        )
+
+    def _table(self) -> pd.DataFrame:
+        import pandas as pd
+
+        rows = []
+        for score, (label, spec, best) in metrics.SCORES.items():
+            models = [
+                "not defined" if math.isnan(v) else f"{v:{spec}}" for v in (self.first[score], self.second[score])
+            ]
+            rows.append([label, *models, f"{self.difference[score]:+.3f}", best])
+        return pd.DataFrame(rows, columns=["score", *self.names, "difference [interval]", "best"])
+
+    def _test(self) -> str:
+        if self.mcnemar is None:
+            test = "No McNemar test, since pictures of one group are not independent."
+        else:
+            test = f"{self.mcnemar} (first: {self.names[0]}, second: {self.names[1]})."
+        same = any(math.isnan(interval.low) for interval in self.difference.values())
+        return test + " No interval where every resample gives the same difference, or none." * same
+
+
+def compare(
+    labels: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    names: tuple[str, str] = ("first", "second"),
+    *,
+    groups: ArrayLike | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two models on the same test pictures, with the paired bootstrap and McNemar's exact test.
+
+    Both models are scored on the same resamples. What makes a picture hard for both cancels, so the interval of the
+    difference is narrower than the two models' own intervals suggest: these may overlap although one model is better.
+    All intervals are percentiles, that of the ECE too, since its bias mostly cancels.
+
+    Parameters
+    ----------
+    labels : int array, shape (n,)
+    first, second : float array, shape (n, n_classes)
+        Probabilities, as for `metrics.evaluate`.
+    names : pair of str
+        Of the models, for the table.
+    groups, resamples, seed
+        As for `metrics.evaluate`.
+
+    Returns
+    -------
+    Comparison
+        Takes twice as long as `metrics.evaluate`.
+
+    Raises
+    ------
+    settings.UserError
+        As for `metrics.evaluate`; models of different numbers of classes; equal names.
+
+    Examples
+    --------
+    >>> labels = np.array([0, 1] * 50)
+    >>> good, weak = np.eye(2)[labels] * 0.8 + 0.1, np.full((100, 2), 0.5)
+    >>> result = compare(labels, weak, good, ("weak", "good"))
+    >>> result.difference["accuracy"].value, result.mcnemar.only_second
+    (0.5, 50)
+    """
+    true, scores = metrics.check_probabilities(labels, first)
+    _, others = metrics.check_probabilities(labels, second)
+    if scores.shape != others.shape:
+        raise settings.UserError(
+            f"The first model has {scores.shape[1]} classes, the second {others.shape[1]}; only models of the same "
+            "classes can be compared."
+        )
+    if len(names) != 2 or names[0] == names[1]:
+        raise settings.UserError(f"names={names!r}: give two models two different names.")
+    whole = np.ones((1, len(true)))
+    values = [bootstrap.weighted_scores(true, model, whole) for model in (scores, others)]
+    changes: list[dict[str, NDArray[np.float64]]] = []
+    for weights in bootstrap.bootstrap(true, groups, resamples, seed):
+        before, after = (bootstrap.weighted_scores(true, model, weights) for model in (scores, others))
+        changes.append({score: after[score] - before[score] for score in metrics.SCORES})
+    first_scores, second_scores = ({score: float(value[score][0]) for score in metrics.SCORES} for value in values)
+    difference = {
+        score: metrics.bootstrap_interval(
+            second_scores[score] - first_scores[score], np.concatenate([change[score] for change in changes])
+        )
+        for score in metrics.SCORES
+    }
+    independent = bootstrap.unit_numbers(groups, len(true)).max() + 1 == len(true)
+    return Comparison(
+        names=(names[0], names[1]),
+        pictures=len(true),
+        first=first_scores,
+        second=second_scores,
+        difference=difference,
+        mcnemar=mcnemar(true, scores.argmax(axis=1), others.argmax(axis=1)) if independent else None,
+        resamples=resamples,
+        seed=seed,
+    )

@@ -1,0 +1,1 @@
+"""Pretrained networks, where each may be cut, and their weights."""

@@ -1,0 +1,233 @@
+"""Read what executed notebooks recorded: one, or all below a folder; and lay it out as a table."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlutils.course import MIME
+from tlutils.settings import UserError
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one notebook.
+
+    Attributes
+    ----------
+    notebook : str
+        Its name without the suffix; below a collected folder, with the folders that lead to it.
+    path : Path
+        The executed copy.
+    status : str
+        ``"ok"``, ``"claims failed"``, ``"error"`` (a cell raised), ``"killed"`` (its process or kernel died or ran out
+        of time), ``"no record"`` or ``"unreadable"``.
+    seconds : float or None
+        From start to end with the start of the kernel; when collected, as written in the record.
+    record : dict or None
+        Keys notebook, parameters, metrics, claims, seconds, versions.
+    message : str
+        Why it is not ok; empty if it is.
+    """
+
+    notebook: str
+    path: Path
+    status: str
+    seconds: float | None
+    record: dict[str, Any] | None
+    message: str = ""
+
+    @property
+    def claims(self) -> list[dict[str, Any]]:
+        """The record's claims, none if there is no record."""
+        return list((self.record or {}).get("claims", []))
+
+    @property
+    def held(self) -> int:
+        """Number of claims that held."""
+        return sum(bool(claim["passed"]) for claim in self.claims)
+
+
+def record_of(path: Path) -> dict[str, Any] | None:
+    """Return the record that an executed notebook ends with.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict or None
+        The last output of the record's MIME type, None if there is none.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read as a notebook.
+    """
+    record = None
+    for _, output in _outputs(path):
+        found = output.get("data", {}).get(MIME)
+        if isinstance(found, dict):
+            record = found
+    return record
+
+
+def survey(folder: Path) -> list[Result]:
+    """Judge every executed notebook below a folder by what is written in it.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    list of Result
+        Sorted by path. Hidden files and folders are left out; an unreadable notebook is one of the results.
+
+    Raises
+    ------
+    UserError
+        If the folder is missing or holds no notebook.
+    """
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}. Give one that `tlutils run` has written to.")
+    found = [path.relative_to(folder) for path in sorted(folder.rglob("*.ipynb"))]
+    visible = [path for path in found if not any(part.startswith(".") for part in path.parts)]
+    if not visible:
+        raise UserError(f"There is no notebook below {folder}. Give a folder that `tlutils run` has written to.")
+    return [read(folder / path, path.with_suffix("").as_posix()) for path in visible]
+
+
+def collect(folder: Path) -> list[dict[str, Any]]:
+    """Return the records of all notebooks below a folder.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    list of dict
+        Sorted by path; each record with the further key ``file``, the path below `folder`. Notebooks without a record
+        are left out; `survey` names them.
+
+    Raises
+    ------
+    UserError
+        If the folder is missing or holds no notebook.
+    """
+    return records(survey(folder), folder)
+
+
+def records(results: Sequence[Result], folder: Path) -> list[dict[str, Any]]:
+    """Return the records among some results, each with the key ``file``, its path below `folder`."""
+    return [
+        {"file": result.path.relative_to(folder).as_posix(), **result.record}
+        for result in results
+        if result.record is not None
+    ]
+
+
+def table(results: Sequence[Result]) -> str:
+    """Lay results out as plain text, with the reasons of the failed ones below.
+
+    Parameters
+    ----------
+    results : sequence of Result
+
+    Returns
+    -------
+    str
+        Columns notebook, seconds, claims, status; then a line per failure.
+
+    Examples
+    --------
+    >>> record = {"claims": [{"text": "Transfer wins.", "passed": False, "observed": "0.4 < 0.5"}]}
+    >>> print(table([Result("01_concepts", Path("01_concepts.ipynb"), "claims failed", 61.04, record)]))
+    notebook     seconds  claims  status
+    01_concepts     61.0     0/1  claims failed
+    <BLANKLINE>
+    01_concepts: claim failed: Transfer wins. (observed: 0.4 < 0.5)
+    """
+    rows = [("notebook", "seconds", "claims", "status")]
+    for result in results:
+        seconds = "-" if result.seconds is None else f"{result.seconds:.1f}"
+        claims = "-" if result.record is None else f"{result.held}/{len(result.claims)}"
+        rows.append((result.notebook, seconds, claims, result.status))
+    wide = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [f"{name:{wide[0]}}  {took:>{wide[1]}}  {held:>{wide[2]}}  {status}" for name, took, held, status in rows]
+    reasons = [f"{result.notebook}: {result.message}" for result in results if result.message]
+    for result in results:
+        for claim in result.claims:
+            if not claim["passed"]:
+                reasons.append(f"{result.notebook}: claim failed: {claim['text']} (observed: {claim.get('observed')})")
+    return "\n".join(lines + ["", *reasons] * bool(reasons))
+
+
+def write_csv(collected: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write collected records as a table, one row per run.
+
+    Parameters
+    ----------
+    collected : sequence of mapping
+        As `collect` returns them.
+    path : Path
+        Columns file, notebook, seconds, claims, claims_held, then ``parameters.<name>``, ``metrics.<name>`` and
+        ``versions.<name>``; a value that is itself a mapping fills a column per key.
+    """
+    rows = []
+    for record in collected:
+        claims = record.get("claims", [])
+        row: dict[str, Any] = {key: record.get(key) for key in ("file", "notebook", "seconds")}
+        row |= {"claims": len(claims), "claims_held": sum(bool(claim["passed"]) for claim in claims)}
+        for key in ("parameters", "metrics", "versions"):
+            row |= _flat(key, record.get(key, {}))
+        rows.append(row)
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _flat(prefix: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    return {column: inner for key in value for column, inner in _flat(f"{prefix}.{key}", value[key]).items()}
+
+
+def read(path: Path, name: str) -> Result:
+    """Judge an executed notebook by its outputs alone."""
+    try:
+        outputs = _outputs(path)
+        record = record_of(path)
+    except UserError as error:
+        return Result(name, path, "unreadable", None, None, str(error))
+    for count, output in outputs:
+        if output.get("output_type") == "error":
+            message = f"In [{count}]: {output.get('ename')}: {output.get('evalue')}"
+            return Result(name, path, "error", None, None, one_line(message))
+    if record is None:
+        return Result(name, path, "no record", None, None, "it ended without a record")
+    held = all(claim["passed"] for claim in record.get("claims", []))
+    return Result(name, path, "ok" if held else "claims failed", record.get("seconds"), record)
+
+
+def _outputs(path: Path) -> list[tuple[int | None, dict[str, Any]]]:
+    """Return a notebook's outputs in order, each with its cell's execution count."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return [(cell.get("execution_count"), output) for cell in cells for output in cell.get("outputs", [])]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} cannot be read as a notebook ({one_line(str(error))}).") from error
+
+
+def one_line(text: str) -> str:
+    """Return a message without colours and line breaks."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())

