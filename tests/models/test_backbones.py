@@ -122,7 +122,7 @@ def test_a_missing_weight_file_is_named():
 
 @pytest.mark.parametrize("damage", ["cut short", "one byte changed", "another network's"])
 def test_damaged_or_foreign_weights_are_refused_with_their_name(tmp_path, damage, monkeypatch):
-    whole = (backbones._DATA / "vgg16_mini.npz").read_bytes()
+    whole = (settings.DATA / "vgg16_mini.npz").read_bytes()
     if damage == "cut short":
         data = whole[: len(whole) // 2]
     elif damage == "one byte changed":
@@ -135,7 +135,7 @@ def test_damaged_or_foreign_weights_are_refused_with_their_name(tmp_path, damage
     with pytest.raises(UserError, match=r"vgg16_mini\.npz"):
         backbones.load("vgg16_mini", weights=tmp_path / "vgg16_mini.npz")
     for file in ("checksums.json",):
-        shutil.copy(backbones._DATA / file, tmp_path)
+        shutil.copy(settings.DATA / file, tmp_path)
     monkeypatch.setattr(settings, "DATA", tmp_path)
     with pytest.raises(UserError, match=r"vgg16_mini\.npz"):
         backbones.load("vgg16_mini")
