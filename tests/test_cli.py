@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from tlutils import cli, course, datasets, runs, settings, store
+from tlutils import cli, course, datasets, doctor, runs, settings, store
 from tlutils.models import backbones
 from tlutils.selection import advice, zoo
 
@@ -72,6 +72,17 @@ def test_a_run_with_default_parameters_fails_only_if_something_is_wrong(lesson: 
     bad = invoke("run", lesson, "-o", tmp_path / "out")
     assert bad.exit_code == 1
     assert "0/1" in bad.stdout and "claims failed" in bad.stdout and "Zero." in bad.stdout
+
+
+def test_a_run_says_at_the_start_how_long_it_will_take_and_stops_what_takes_longer(
+    lesson: Path, executed: Path, tmp_path: Path
+) -> None:
+    assert "minutes" not in invoke("run", lesson, "-o", tmp_path / "out").stderr
+    # The record of the first run tells two seconds, to which the start of the kernel is added.
+    assert "1 notebook(s), about 1 minutes" in invoke("run", lesson, "-o", tmp_path / "out").stderr
+    lesson.write_text(lesson.read_text().replace("seed: int = 0", "import time; time.sleep(60); seed: int = 0"))
+    late = invoke("run", lesson, "-o", tmp_path / "out", "--timeout", 5)
+    assert late.exit_code == 1 and "stopped after 5 s" in late.stdout
 
 
 def test_with_parameters_of_ones_own_a_failed_claim_is_shown_and_tolerated(lesson: Path, tmp_path: Path) -> None:
@@ -149,9 +160,8 @@ def test_fetch_brings_a_file_from_the_mirror_and_prints_where_it_is(
     tiny = store.File(
         name="tiny", path="tiny.bin", size=3, checksum=f"sha256:{digest}", url="", licence="", description=""
     )
-    for name in list(store.FILES):
-        monkeypatch.delitem(store.FILES, name)
-    monkeypatch.setitem(store.FILES, "tiny", tiny)
+    monkeypatch.setattr(store, "FILES", {"tiny": tiny})
+    monkeypatch.setattr("tlutils.store.fetching.FILES", {"tiny": tiny})
     monkeypatch.setenv("TLUTILS_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
     for words in (["tiny"], ["--all"]):
@@ -166,27 +176,32 @@ def test_fetch_of_an_unknown_name_says_which_names_there_are() -> None:
     assert "'flowers'" in outcome.stderr and "flower_photos" in outcome.stderr
 
 
-def test_the_doctor_finds_a_ready_machine_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "data").mkdir()
-    for name in backbones.MINI.values():
-        (tmp_path / "data" / f"{name}.npz").touch()
-    monkeypatch.setattr(settings, "DATA", tmp_path / "data")
+def test_the_doctor_finds_a_ready_machine_ready_and_lists_what_is_still_to_be_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path))
     outcome = invoke("doctor")
     assert outcome.exit_code == 0, outcome.output
-    for word in ("keras", "tensorflow", "processor cores", "memory", "cache folder", "mirror", "efficientnet_lite0"):
+    for word in ("keras", "tensorflow", "processor cores", "memory", "cache folder", "mirror"):
         assert word in outcome.stdout
+    assert "tlutils fetch efficientnet_lite0 minilm" in outcome.stdout
+    for name in ("efficientnet_lite0", "minilm"):
+        for part in store.FILES[name].parts:
+            (tmp_path / "downloads" / part.path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "downloads" / part.path).touch()
+    assert ("still to be fetched", "nothing; the quick profile runs offline") in doctor.examine()[0]
 
 
 def test_the_doctor_names_every_problem_and_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(settings, "DATA", tmp_path / "data")
+    (tmp_path / "checksums.json").write_text('{"reviews.csv": ""}')
+    monkeypatch.setattr(settings, "DATA", tmp_path)
     monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "file" / "cache"))
     monkeypatch.setenv("KERAS_BACKEND", "abacus")
     outcome = invoke("doctor")
     assert outcome.exit_code == 1
     problems = [line for line in outcome.stdout.splitlines() if line.startswith("Problem: ")]
-    tasks = [f"tlutils pretrain --task {task}" for task in backbones.MINI]
-    for problem, next_step in zip(problems, ("KERAS_BACKEND", "TLUTILS_CACHE", *tasks), strict=True):
+    for problem, next_step in zip(problems, ("KERAS_BACKEND", "TLUTILS_CACHE", "reviews.csv; install"), strict=True):
         assert next_step in problem
 
 
@@ -261,6 +276,7 @@ def test_zoo_writes_the_table_and_prints_one_line_per_candidate(
         return [zoo.Truth(name, backbone.name, at, draw, 0.5 + draw / 8, 0.5, 1.0, 1.0) for at, name, draw in triples]
 
     monkeypatch.setattr(zoo, "BACKBONES", ("untrained",))
+    monkeypatch.setattr(zoo, "TARGETS", {name: zoo.TARGETS["digits"] for name in ("digits", "again")})
     monkeypatch.setattr(zoo, "fine_tuned", truth)
     outcome = invoke("zoo", "--output", tmp_path / "zoo.csv")
     assert outcome.exit_code == 0, outcome.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 from pathlib import Path
@@ -46,7 +47,14 @@ def main() -> None:
     help="Folder for the executed copies.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Notebooks at a time; default: cores / 2, at most 2.")
-def run(notebooks: tuple[str, ...], pairs: tuple[tuple[str, str], ...], output_dir: Path, jobs: int | None) -> None:
+@click.option("--timeout", type=click.FloatRange(min=1), default=3600, show_default=True, help="Seconds a notebook.")
+def run(
+    notebooks: tuple[str, ...],
+    pairs: tuple[tuple[str, str], ...],
+    output_dir: Path,
+    jobs: int | None,
+    timeout: float,
+) -> None:
     """Execute notebooks and print seconds, claims held and status of each.
 
     NOTEBOOK is a path or the name of a lesson such as 03_vgg16; without any, the whole course runs. A VALUE is read as
@@ -67,8 +75,13 @@ def run(notebooks: tuple[str, ...], pairs: tuple[tuple[str, str], ...], output_d
     for notebook in chosen if pairs else []:
         declared |= runs.parameters_of(notebook)
     parameters = {name: runs.parse_value(name, text, declared.get(name, "None")) for name, text in pairs}
+    jobs = jobs or runs.default_jobs()
+    seconds = runs.expected_seconds(chosen, output_dir)
+    if seconds is not None:
+        minutes = math.ceil(seconds / min(jobs, len(chosen)) / 60)
+        click.echo(f"{len(chosen)} notebook(s), about {minutes} minutes by the last record of each.", err=True)
     try:
-        results = runs.run(chosen, output_dir, parameters, jobs=jobs, by_some=not notebooks)
+        results = runs.run(chosen, output_dir, parameters, jobs=jobs, timeout=timeout, by_some=not notebooks)
     except runs.Interrupted as interrupted:
         click.echo(runs.table(interrupted.results))
         click.echo("Interrupted; the notebooks above are finished.", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -25,7 +26,6 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
     import psutil
 
     from tlutils import runs, settings, store
-    from tlutils.models import backbones
 
     facts = [("tlutils", metadata.version("tlutils")), ("python", platform.python_version())]
     problems = []
@@ -61,20 +61,18 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
         facts.append(("cache folder", f"{_from_home(cache)}, writable, {free / 1e9:.1f} GB free"))
         if free < 1e9:
             problems.append(f"Less than 1 GB is free at {cache}; make room or set TLUTILS_CACHE to a folder with more.")
-        for name, file in store.FILES.items():
-            if isinstance(file, store.Carried):
-                here = store.present(name)
-                facts.append((name, "present" if here else f"fetched when first used, or now: tlutils fetch {name}"))
+        wanted = [name for name, file in store.FILES.items() if isinstance(file, store.Carried)]
+        lacking = [name for name in wanted if not store.present(name)]
+        said = f"{', '.join(lacking)}; comes when first used, or now: tlutils fetch {' '.join(lacking)}"
+        facts.append(("still to be fetched", said if lacking else "nothing; the quick profile runs offline"))
     facts.append(("mirror", os.environ.get("TLUTILS_MIRROR") or "none (TLUTILS_MIRROR is not set)"))
 
-    for task, name in backbones.MINI.items():
-        weights = settings.DATA / f"{name}.npz"
-        facts.append((name, "present" if weights.is_file() else "missing"))
-        if not weights.is_file():
-            problems.append(
-                f"{_from_home(weights)} is missing; check the repository out again, or run "
-                f"`tlutils pretrain --task {task}`."
-            )
+    listing = settings.DATA / "checksums.json"
+    own = [listing.name, *(json.loads(listing.read_text(encoding="utf-8")) if listing.is_file() else ())]
+    gone = [name for name in own if not (settings.DATA / name).is_file()]
+    facts.append(("files of the course", f"missing: {', '.join(gone)}" if gone else "present"))
+    if gone:
+        problems.append(f"{_from_home(settings.DATA)} lacks {', '.join(gone)}; install or check the course out again.")
     return facts, problems
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -16,8 +15,6 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tlutils import course, runs
 from tlutils.settings import UserError
@@ -242,107 +239,6 @@ def test_an_older_copy_does_not_outlive_a_run_that_was_stopped(make: Maker, tmp_
     stamped(tmp_path / "out" / "slow.ipynb", {"claims": []})
     runs.run([make("slow", "import os; os.kill(os.getppid(), 9); import time; time.sleep(5)")], tmp_path / "out")
     assert runs.record_of(tmp_path / "out" / "slow.ipynb") is None
-
-
-def test_the_last_record_counts(tmp_path: Path) -> None:
-    path = stamped(tmp_path / "twice.ipynb", {"seconds": 1})
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells.append(nbformat.read(stamped(tmp_path / "other.ipynb", {"seconds": 2}), as_version=4).cells[0])
-    nbformat.write(notebook, path)
-    assert runs.record_of(path) == {"seconds": 2}
-
-
-def test_collecting_sorts_the_records_and_reports_what_cannot_be_read(tmp_path: Path) -> None:
-    claims = [{"text": "a", "passed": True, "observed": "1"}, {"text": "b", "passed": False, "observed": "2"}]
-    stamped(tmp_path / "runs" / "b.ipynb", {"notebook": "b", "claims": claims, "seconds": 2.0})
-    stamped(tmp_path / "runs" / "a" / "z.ipynb", {"notebook": "z", "claims": claims[:1], "seconds": 1.0})
-    stamped(tmp_path / "runs" / ".ipynb_checkpoints" / "b.ipynb", {"notebook": "old"})
-    (tmp_path / "runs" / "c.ipynb").write_text("{")
-    results = runs.survey(tmp_path / "runs")
-    assert [(result.notebook, result.status, result.held) for result in results] == [
-        ("a/z", "ok", 1),
-        ("b", "claims failed", 1),
-        ("c", "unreadable", 0),
-    ]
-    assert [(record["file"], record["notebook"]) for record in runs.collect(tmp_path / "runs")] == [
-        ("a/z.ipynb", "z"),
-        ("b.ipynb", "b"),
-    ]
-
-
-@pytest.mark.parametrize("name", ["missing", "empty"])
-def test_collecting_from_a_folder_without_notebooks_is_a_clear_error(tmp_path: Path, name: str) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=name):
-        runs.collect(tmp_path / name)
-
-
-def test_the_csv_has_a_row_per_run_and_a_column_per_parameter_and_metric(tmp_path: Path) -> None:
-    claims = [{"text": "a", "passed": True}, {"text": "b", "passed": False}]
-    collected = [
-        {"file": "a.ipynb", "notebook": "a", "seconds": 1.5, "claims": claims, "parameters": {"seed": 1}},
-        {"file": "b.ipynb", "notebook": "b", "seconds": 2.0, "metrics": {"accuracy": {"value": 0.5, "low": 0.25}}},
-    ]
-    runs.write_csv(collected, tmp_path / "table.csv")
-    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
-        first, second = csv.DictReader(file)
-    assert (first["seconds"], first["claims"], first["claims_held"], first["parameters.seed"]) == ("1.5", "2", "1", "1")
-    assert (second["metrics.accuracy.value"], second["metrics.accuracy.low"]) == ("0.5", "0.25")
-    assert second["parameters.seed"] == first["metrics.accuracy.low"] == ""
-
-
-def test_the_columns_of_the_table_are_aligned() -> None:
-    record = {"claims": [{"text": "t", "passed": True}] * 12}
-    results = [
-        runs.Result("00_start_here", Path("a"), "ok", 7.04, record),
-        runs.Result("b", Path("b"), "error", 100.0, None, "In [3]: ValueError: no"),
-    ]
-    assert runs.table(results).splitlines() == [
-        "notebook       seconds  claims  status",
-        "00_start_here      7.0   12/12  ok",
-        "b                100.0       -  error",
-        "",
-        "b: In [3]: ValueError: no",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "declared", "value"),
-    [
-        ("20", "int", 20),
-        ("1e-4", "float", 1e-4),
-        ("1", "float", 1.0),
-        ("7", "None", 7),
-        ("true", "bool", True),
-        ("False", "bool", False),
-        ("[3, 4]", "list", [3, 4]),
-        ("20", "str", "20"),
-        ("true", "str", "true"),
-        ("photos: mine #1", "None", "photos: mine #1"),
-        ("None", "None", None),
-    ],
-)
-def test_a_value_is_read_as_declared(text: str, declared: str, value: object) -> None:
-    read = runs.parse_value("name", text, declared)
-    assert (read, type(read)) == (value, type(value))
-
-
-@pytest.mark.parametrize(
-    ("text", "declared"), [("yes", "bool"), ("1", "bool"), ("2.5", "int"), ("True", "int"), ("a", "float")]
-)
-def test_a_value_of_another_type_than_declared_is_refused(text: str, declared: str) -> None:
-    with pytest.raises(UserError, match=rf"epochs='{text}' .* {declared}"):
-        runs.parse_value("epochs", text, declared)
-
-
-@given(st.text())
-def test_a_text_parameter_keeps_every_character(text: str) -> None:
-    assert runs.parse_value("data_dir", text, "str") == text
-
-
-@given(st.one_of(st.integers(), st.floats(allow_nan=False), st.booleans()))
-def test_what_python_prints_is_read_back(value: float) -> None:
-    assert runs.parse_value("name", repr(value), type(value).__name__) == value
 
 
 def test_half_of_the_cores_but_never_more_than_two_notebooks_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,9 @@ from typing import Any
 
 from tlutils.course import MIME
 from tlutils.settings import UserError
+
+# What a record does not count: the start of the kernel and the imports before `course.begin`.
+START_SECONDS = 8
 
 
 @dataclass(frozen=True)
@@ -104,34 +106,51 @@ def survey(folder: Path) -> list[Result]:
     return [read(folder / path, path.with_suffix("").as_posix()) for path in visible]
 
 
-def collect(folder: Path) -> list[dict[str, Any]]:
-    """Return the records of all notebooks below a folder.
+def records(results: Sequence[Result], folder: Path) -> list[dict[str, Any]]:
+    """Return the records among some results.
 
     Parameters
     ----------
+    results : sequence of Result
+        As `survey` returns them; those without a record are left out.
     folder : Path
+        What was surveyed.
 
     Returns
     -------
     list of dict
-        Sorted by path; each record with the further key ``file``, the path below `folder`. Notebooks without a record
-        are left out; `survey` names them.
-
-    Raises
-    ------
-    UserError
-        If the folder is missing or holds no notebook.
+        Each record with the further key ``file``, the path below `folder`.
     """
-    return records(survey(folder), folder)
-
-
-def records(results: Sequence[Result], folder: Path) -> list[dict[str, Any]]:
-    """Return the records among some results, each with the key ``file``, its path below `folder`."""
     return [
         {"file": result.path.relative_to(folder).as_posix(), **result.record}
         for result in results
         if result.record is not None
     ]
+
+
+def expected_seconds(notebooks: Sequence[Path], output_dir: Path) -> float | None:
+    """Tell from earlier records how long it takes to execute notebooks one after the other.
+
+    Parameters
+    ----------
+    notebooks : sequence of Path
+    output_dir : Path
+        Where an earlier run may have left executed copies. A notebook without a copy there counts with the record
+        stored in it, one without any record like the mean of the others.
+
+    Returns
+    -------
+    float or None
+        None if no notebook has a record.
+    """
+    known = []
+    for notebook in notebooks:
+        for path in (output_dir / notebook.name, notebook):
+            record = record_of(path) if path.is_file() else None
+            if record is not None and "seconds" in record:
+                known.append(record["seconds"] + START_SECONDS)
+                break
+    return sum(known) / len(known) * len(notebooks) if known else None
 
 
 def table(results: Sequence[Result]) -> str:
@@ -176,30 +195,22 @@ def write_csv(collected: Sequence[Mapping[str, Any]], path: Path) -> None:
     Parameters
     ----------
     collected : sequence of mapping
-        As `collect` returns them.
+        As `records` returns them.
     path : Path
         Columns file, notebook, seconds, claims, claims_held, then ``parameters.<name>``, ``metrics.<name>`` and
         ``versions.<name>``; a value that is itself a mapping fills a column per key.
     """
+    import pandas as pd
+
     rows = []
     for record in collected:
         claims = record.get("claims", [])
         row: dict[str, Any] = {key: record.get(key) for key in ("file", "notebook", "seconds")}
         row |= {"claims": len(claims), "claims_held": sum(bool(claim["passed"]) for claim in claims)}
-        for key in ("parameters", "metrics", "versions"):
-            row |= _flat(key, record.get(key, {}))
+        row |= {key: record[key] for key in ("parameters", "metrics", "versions") if record.get(key)}
         rows.append(row)
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _flat(prefix: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        return {prefix: value}
-    return {column: inner for key in value for column, inner in _flat(f"{prefix}.{key}", value[key]).items()}
+    # A whole number stays one where another run lacks that column.
+    pd.json_normalize(rows).convert_dtypes().to_csv(path, index=False)
 
 
 def read(path: Path, name: str) -> Result:

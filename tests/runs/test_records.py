@@ -1,0 +1,97 @@
+"""What executed notebooks recorded is read back, gathered and laid out."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from tlutils import course, runs
+from tlutils.settings import UserError
+
+
+def stamped(path: Path, record: dict[str, Any]) -> Path:
+    """Write an executed notebook that ends with a record."""
+    notebook = nbformat.v4.new_notebook()
+    output = nbformat.v4.new_output("display_data", data={course.MIME: record, "text/plain": "record"})
+    notebook.cells = [nbformat.v4.new_code_cell("record()", outputs=[output], execution_count=1)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_the_last_record_counts(tmp_path: Path) -> None:
+    path = stamped(tmp_path / "twice.ipynb", {"seconds": 1})
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.read(stamped(tmp_path / "other.ipynb", {"seconds": 2}), as_version=4).cells[0])
+    nbformat.write(notebook, path)
+    assert runs.record_of(path) == {"seconds": 2}
+
+
+def test_collecting_sorts_the_records_and_reports_what_cannot_be_read(tmp_path: Path) -> None:
+    claims = [{"text": "a", "passed": True, "observed": "1"}, {"text": "b", "passed": False, "observed": "2"}]
+    stamped(tmp_path / "runs" / "b.ipynb", {"notebook": "b", "claims": claims, "seconds": 2.0})
+    stamped(tmp_path / "runs" / "a" / "z.ipynb", {"notebook": "z", "claims": claims[:1], "seconds": 1.0})
+    stamped(tmp_path / "runs" / ".ipynb_checkpoints" / "b.ipynb", {"notebook": "old"})
+    (tmp_path / "runs" / "c.ipynb").write_text("{")
+    results = runs.survey(tmp_path / "runs")
+    assert [(result.notebook, result.status, result.held) for result in results] == [
+        ("a/z", "ok", 1),
+        ("b", "claims failed", 1),
+        ("c", "unreadable", 0),
+    ]
+    assert [(record["file"], record["notebook"]) for record in runs.records(results, tmp_path / "runs")] == [
+        ("a/z.ipynb", "z"),
+        ("b.ipynb", "b"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_collecting_from_a_folder_without_notebooks_is_a_clear_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=name):
+        runs.survey(tmp_path / name)
+
+
+def test_the_csv_has_a_row_per_run_and_a_column_per_parameter_and_metric(tmp_path: Path) -> None:
+    claims = [{"text": "a", "passed": True}, {"text": "b", "passed": False}]
+    collected = [
+        {"file": "a.ipynb", "notebook": "a", "seconds": 1.5, "claims": claims, "parameters": {"seed": 1}},
+        {"file": "b.ipynb", "notebook": "b", "seconds": 2.0, "metrics": {"accuracy": {"value": 0.5, "low": 0.25}}},
+    ]
+    runs.write_csv(collected, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
+        first, second = csv.DictReader(file)
+    assert (first["seconds"], first["claims"], first["claims_held"], first["parameters.seed"]) == ("1.5", "2", "1", "1")
+    assert (second["metrics.accuracy.value"], second["metrics.accuracy.low"]) == ("0.5", "0.25")
+    assert second["parameters.seed"] == first["metrics.accuracy.low"] == ""
+
+
+def test_the_columns_of_the_table_are_aligned() -> None:
+    record = {"claims": [{"text": "t", "passed": True}] * 12}
+    results = [
+        runs.Result("00_start_here", Path("a"), "ok", 7.04, record),
+        runs.Result("b", Path("b"), "error", 100.0, None, "In [3]: ValueError: no"),
+    ]
+    assert runs.table(results).splitlines() == [
+        "notebook       seconds  claims  status",
+        "00_start_here      7.0   12/12  ok",
+        "b                100.0       -  error",
+        "",
+        "b: In [3]: ValueError: no",
+    ]
+
+
+def test_the_time_of_a_run_comes_from_its_last_copies_else_from_the_stored_records(tmp_path: Path) -> None:
+    lessons = [stamped(tmp_path / "lessons" / f"{name}.ipynb", {"seconds": 60.0}) for name in "ab"]
+    start = runs.expected_seconds(lessons, tmp_path / "out") or 0
+    assert 0 < start - 120 < 60
+    stamped(tmp_path / "out" / "a.ipynb", {"seconds": 10.0})
+    assert runs.expected_seconds(lessons, tmp_path / "out") == start - 50
+    unknown = tmp_path / "lessons" / "c.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(), unknown)
+    assert runs.expected_seconds([*lessons, unknown], tmp_path / "out") == pytest.approx((start - 50) * 1.5)
+    assert runs.expected_seconds([unknown], tmp_path / "out") is None
