@@ -8,7 +8,7 @@ EXTRAS := [test$(if $(TORCH),$(comma)torch)]
 ENV := build/env$(TORCH).stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test lab bench
+.PHONY: help env run check test lab bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,22 +19,27 @@ run: $(ENV) ## execute the whole course and print seconds, claims and status of 
 	$(BIN)/tlutils fetch
 	$(BIN)/tlutils run --output-dir build/run
 
-test: export TLUTILS_CACHE ?= $(CURDIR)/build/cache
-test: $(ENV) ## check style and types, run the unit tests, execute every notebook and check its claims
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/pytest
-	KERAS_BACKEND=torch $(BIN)/pytest tests/test_cut.py tests/tuning tests/models/test_backbones.py \
-		tests/models/test_minilm.py
-	TLUTILS_STRICT=1 $(BIN)/pytest notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 --nbval-sanitize-with=tests/sanitize.cfg
+# Two processes, since most tests use one core. Their own cache: a test must not depend on what the reader has fetched.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadscope
+style = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+check test: export TLUTILS_CACHE ?= $(CURDIR)/build/cache
+
+check: $(ENV) ## style, types, layers and the fast tests, in three minutes: before each commit
+	$(style)
+	$(PYTEST) -m "not slow and not network"
+
+test: $(ENV) ## everything: style, types, layers, all tests, every notebook executed, every claim checked
+	$(style)
+	$(PYTEST)
+	KERAS_BACKEND=torch $(PYTEST) tests/test_cut.py tests/tuning tests/models/test_backbones.py tests/models/test_minilm.py
+	TLUTILS_STRICT=1 $(PYTEST) notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
+		--nbval-sanitize-with=tests/sanitize.cfg
 
 lab: $(ENV) ## open the course in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
-bench: $(ENV) ## measure the speed ratios of the course and write build/bench.json
-	$(BIN)/python tests/bench.py
+bench: $(ENV) ## measure the speed ratios of the course into build/bench.json; one of them: make bench ONLY=head_speedup
+	$(BIN)/python tests/bench.py $(ONLY)
 
 $(ENV): .venv/pyvenv.cfg pyproject.toml constraints.txt
 	$(BIN)/pip install -c constraints.txt -e '.$(EXTRAS)'
