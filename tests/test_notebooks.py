@@ -150,28 +150,47 @@ def test_the_control_network_that_a_lesson_writes_out_is_the_one_of_the_package(
     assert configs[0] == configs[1] and len(configs[0]) == 19
 
 
-@pytest.mark.slow
-@each_lesson
-def test_a_student_copy_without_solutions_runs_to_its_end_with_another_seed(path: Path, tmp_path: Path) -> None:
+# A student's copy proves that nothing hangs on a solution or on seed 0; few labels and steps prove it as well as many.
+FEW: dict[str, dict[str, Any]] = {
+    "00_start_here": {"labels_per_class": 5},
+    "02_loss_minimisation": {"per_class": 10},
+    "03_vgg16": {"image_size": 96, "epochs": 1, "labels_per_class": 5, "cut": "block3_pool"},
+    "05_fine_tuning_well": {"epochs": 1, "image_size": 64},
+    "06_evaluate": {"trials": 10},
+    "10_driving": {"epochs": 2, "labels_per_class": 5, "image_size": 64},
+    "11_medical_imaging": {"image_size": 64},
+    "12_text": {"labels_per_class": 20, "epochs": 1},
+    "13_multimodal": {"labels_per_class": 5, "epochs": 1},
+}
+
+
+def run_as_student(path: Path, folder: Path, **parameters: Any) -> dict[str, Any]:
+    """Run a lesson without its solutions, from seed 1, and return its record."""
     notebook = read(path)
     notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
-    nbformat.write(notebook, tmp_path / path.name)
-    [result] = runs.run([tmp_path / path.name], tmp_path / "out", {"seed": 1})
+    folder.mkdir(exist_ok=True)
+    nbformat.write(notebook, folder / path.name)
+    given = {"seed": 1, **FEW.get(path.stem, {}), **parameters}
+    [result] = runs.run([folder / path.name], folder / "out", given)
     assert result.status in ("ok", "claims failed"), result.message
-    assert result.record is not None and result.record["parameters"]["seed"] == 1
+    assert result.record is not None and given.items() <= result.record["parameters"].items()
+    return result.record
 
 
 @pytest.mark.slow
-def test_the_vgg16_lesson_runs_with_pictures_of_another_size_one_epoch_and_another_cut(tmp_path: Path) -> None:
-    given = {"image_size": 96, "epochs": 1, "labels_per_class": 5, "cut": "block3_pool"}
-    [result] = runs.run([FOLDER / "03_vgg16.ipynb"], tmp_path, given)
-    assert result.status in ("ok", "claims failed"), result.message
-    assert result.record is not None and result.record["metrics"]["test_accuracy"] > 0.5
+@pytest.mark.parametrize("path", [path for path in LESSONS if path.stem[:2] not in ("00", "08")], ids=lambda p: p.stem)
+def test_a_student_copy_without_solutions_runs_to_its_end_with_another_seed(path: Path, tmp_path: Path) -> None:
+    record = run_as_student(path, tmp_path)
+    # Another size of the pictures, one epoch and another cut leave lesson 03 well above guessing one of five.
+    assert path.stem != "03_vgg16" or record["metrics"]["test_accuracy"] > 0.5
 
 
 def run_on_flowers(real_data: Path, output_dir: Path, **parameters: str) -> dict[str, Any]:
-    """Run lesson 03 on real photographs with 20 labels per class and return its metrics."""
-    given = {"data_dir": str(real_data / "flowers"), "labels_per_class": 20, **parameters}
+    """Run lesson 03 on real photographs with 20 labels per class and return its metrics.
+
+    Two epochs are enough for the published program, which none of these metrics is about.
+    """
+    given = {"data_dir": str(real_data / "flowers"), "labels_per_class": 20, "epochs": 2, **parameters}
     [result] = runs.run([FOLDER / "03_vgg16.ipynb"], output_dir, given)
     assert result.status in ("ok", "claims failed"), result.message
     assert result.record is not None
@@ -195,20 +214,18 @@ def test_the_vgg16_lesson_takes_a_weight_file_of_the_readers_and_beats_training_
 
 
 @pytest.mark.slow
-def test_on_real_photographs_the_lesson_on_choosing_advises_real_features(real_data: Path, tmp_path: Path) -> None:
-    given = {"data_dir": str(real_data / "flowers")}
-    [result] = runs.run([FOLDER / "08_choose_a_model.ipynb"], tmp_path, given)
-    assert result.status in ("ok", "claims failed"), result.message
-    assert result.record is not None
-    advised = result.record["metrics"]["advised"]
+def test_a_student_copy_of_the_lesson_on_choosing_advises_real_features_on_real_photographs(
+    real_data: Path, tmp_path: Path
+) -> None:
+    record = run_as_student(FOLDER / "08_choose_a_model.ipynb", tmp_path, data_dir=str(real_data / "flowers"))
+    advised = record["metrics"]["advised"]
     assert advised["backbone"] == "efficientnet_lite0" and advised["reason"].startswith("best: ")
 
 
 @pytest.mark.slow
-def test_the_same_seed_twice_gives_the_same_record_bit_for_bit(tmp_path: Path) -> None:
-    first, second = (runs.run(LESSONS[:1], tmp_path / folder)[0] for folder in ("first", "second"))
-    assert first.record is not None and second.record is not None, first.message + second.message
-    assert timeless(first.record) == timeless(second.record)
+def test_a_student_copy_run_twice_gives_the_same_record_bit_for_bit(tmp_path: Path) -> None:
+    first, second = (run_as_student(LESSONS[0], tmp_path / folder) for folder in ("first", "second"))
+    assert timeless(first) == timeless(second)
 
 
 def timeless(record: dict[str, Any]) -> dict[str, Any]:
