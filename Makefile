@@ -40,7 +40,7 @@ $(ENV): .venv/pyvenv.cfg pyproject.toml constraints.txt
 	$(BIN)/pip install -c constraints.txt -e '.$(EXTRAS)'
 	@mkdir -p build && touch $@
 
-# Said before anything is downloaded. TensorFlow has had no build for Intel Macs since 2.18.
+# Said before anything is downloaded. TensorFlow has had no build for Intel Macs since 2.17.
 define CHECK
 import platform, sys
 if not (3, 11, 2) <= sys.version_info[:3] < (3, 14):
