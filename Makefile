@@ -45,7 +45,19 @@ $(ENV): .venv/pyvenv.cfg pyproject.toml constraints.txt
 	$(BIN)/pip install -c constraints.txt -e '.$(EXTRAS)'
 	@mkdir -p build && touch $@
 
+# Said before anything is downloaded. TensorFlow has had no build for Intel Macs since 2.17.
+define CHECK
+import platform, sys
+if not (3, 11, 2) <= sys.version_info[:3] < (3, 14):
+    sys.exit("The course needs Python 3.11.2 to 3.13, this is %d.%d.%d. "
+             "Name another one: make PYTHON=python3.12" % sys.version_info[:3])
+if sys.platform == "darwin" and platform.machine() == "x86_64":
+    sys.exit("TensorFlow has no build for Python on Intel Macs. On a Mac with Apple silicon, name a Python for arm64: "
+             "make PYTHON=/opt/homebrew/bin/python3.12; with an Intel processor, take another machine.")
+endef
+export CHECK
+
 .venv/pyvenv.cfg:
-	@$(PYTHON) -c "import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else 'The course needs Python 3.11 to 3.13, this is %d.%d. Name another one: make PYTHON=python3.12' % sys.version_info[:2])"
+	@$(PYTHON) -c "$$CHECK"
 	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || { echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv

