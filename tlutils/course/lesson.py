@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import html
 import importlib.metadata
+import inspect
 import os
+import pkgutil
 import platform
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -99,7 +102,7 @@ def check(exercise: str, answer: object) -> None:
     Parameters
     ----------
     exercise : str
-        A key of `exercises.CHECKS`.
+        Number of the lesson and name of the exercise, such as ``"03_affordable_cut"``.
     answer : object
         What the exercise asks for; None or ``...`` (or a tuple of them) counts as not yet solved.
 
@@ -108,11 +111,17 @@ def check(exercise: str, answer: object) -> None:
     settings.UserError
         Unknown exercise.
     """
-    if exercise not in exercises.CHECKS:
-        raise settings.UserError(f"exercise={exercise!r} is unknown; choose one of {', '.join(exercises.CHECKS)}.")
+    checks = _checks(exercise.partition("_")[0])
+    if exercise not in checks:
+        files = [file.name.removeprefix("lesson_") for file in pkgutil.iter_modules(exercises.__path__)]
+        known = ", ".join(name for file in files for name in _checks(file))
+        raise settings.UserError(f"exercise={exercise!r} is unknown; choose one of {known}.")
     parts = answer if isinstance(answer, tuple) else (answer,)
     untouched = all(part is None or part is ... for part in parts)
-    hint = answers.NOT_SOLVED if untouched else exercises.CHECKS[exercise](answer)
+    try:
+        hint = answers.NOT_SOLVED if untouched else checks[exercise](answer)
+    except answers.Hint as told:
+        hint = str(told)
     if hint == answers.NOT_SOLVED:
         mark, colour, message = "○", "#666666", hint
     else:
@@ -122,6 +131,16 @@ def check(exercise: str, answer: object) -> None:
         f'<div style="border-left:4px solid {colour};padding:.3em .8em;margin:.3em 0">'
         f'<b style="color:{colour}">{mark}</b> {html.escape(message)}</div>',
     )
+
+
+def _checks(lesson: str) -> dict[str, Callable[[Any], str | None]]:
+    """Return the checks of a lesson by the names of their exercises: the functions of its file, if it has one."""
+    try:
+        file = importlib.import_module(f"{exercises.__name__}.lesson_{lesson}")
+    except ModuleNotFoundError:
+        return {}
+    functions = {name: value for name, value in vars(file).items() if inspect.isfunction(value)}
+    return {f"{lesson}_{name}": check for name, check in functions.items() if not name.startswith("_")}
 
 
 def record() -> None:

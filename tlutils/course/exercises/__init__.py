@@ -1,13 +1,4 @@
-"""The checks of the exercises, one file for each lesson; a check returns None for a right answer, else a hint."""
+"""The checks of the exercises, a file for each lesson; that of `03_affordable_cut` is `lesson_03.affordable_cut`.
 
-from __future__ import annotations
-
-import importlib
-import pkgutil
-from collections.abc import Callable
-from typing import Any
-
-CHECKS: dict[str, Callable[[Any], str | None]] = {}
-for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
-    if ".lesson_" in _module.name:
-        CHECKS |= importlib.import_module(_module.name).CHECKS
+A check returns None for a right answer, else a hint. Where there is nothing to check, it raises `answers.Hint`.
+"""

@@ -1,37 +1,104 @@
-"""Call what a reader wrote and tell what it did, so that every check of an exercise speaks alike."""
+"""Call what a reader wrote, and compare it with the right answer, so that every check of an exercise speaks alike."""
 
 from __future__ import annotations
 
+import numbers
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 NOT_SOLVED = "Not solved yet. Write your answer into the cell above and run it again."
 
 
-def stopped(error: Exception) -> str:
-    """Tell the reader what their function raised, with the first line of its message, if it has one."""
-    first_line = next(iter(str(error).splitlines()), "")
-    return f"The function stops with {type(error).__name__}: {first_line[:150]}"
+class Hint(Exception):
+    """End a check; the message is what the reader is told."""
 
 
-def returned(answer: Any, how: str, *arguments: Any) -> tuple[Any, str | None]:
-    """Call the reader's function; return what it returns, and a hint where there is nothing to check."""
+def run(answer: Any, how: str, *arguments: Any) -> Any:
+    """Call the reader's function, which may return nothing; what it raises becomes a hint."""
     if not callable(answer):
-        return None, f"Define a function {how}."
+        raise Hint(f"Define a function {how}.")
     try:
-        value = answer(*arguments)
+        return answer(*arguments)
     except Exception as error:
-        return None, stopped(error)
-    return value, NOT_SOLVED if value is None or value is ... else None
+        raise _stopped(error) from error
 
 
 def called(answer: Any, how: str, *arguments: Any) -> Any:
-    """Call the reader's function; return what it returns as an array, None for a stub, or a hint."""
-    import numpy as np
+    """Call the reader's function; one that returns nothing is not solved yet."""
+    value = run(answer, how, *arguments)
+    if value is None or value is ...:
+        raise Hint(NOT_SOLVED)
+    return value
 
-    value, hint = returned(answer, how, *arguments)
-    if hint is not None:
-        return None if hint is NOT_SOLVED else hint
+
+def as_array(value: Any, what: str = "numbers") -> Any:
+    """Turn what a reader's function returned into an array."""
     try:
+        if isinstance(value, str):
+            raise TypeError("NumPy would read a number out of text")
         return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise Hint(f"Return {what}, not {value!r}.") from error
     except Exception as error:
-        return stopped(error)
+        raise _stopped(error) from error
+
+
+def judge(
+    value: Any,
+    right: Any,
+    mistakes: Iterable[tuple[Any, str]],
+    otherwise: str,
+    *,
+    shape: str = "Return one number, not an array of shape {shape}.",
+    within: float = 1e-8,
+) -> str | None:
+    """Compare what a reader's function returned with the right numbers, then with those of the usual mistakes.
+
+    Parameters
+    ----------
+    value : array_like
+    right : array_like
+    mistakes : iterable of (array_like, str)
+        What a mistake leads to, and its hint; the first that fits is told.
+    otherwise : str
+        The hint for any other numbers; ``{value}`` stands for them.
+    shape : str
+        The hint for a shape other than that of `right`; ``{shape}`` stands for it.
+    within : float
+        Numbers no further apart are the same.
+
+    Returns
+    -------
+    str or None
+        None for the right numbers.
+    """
+    found = as_array(value, "numbers" if np.ndim(right) else "one number")
+    if found.shape != np.shape(right):
+        return shape.format(shape=found.shape)
+    if np.allclose(found, right, atol=within):
+        return None
+    for wrong, hint in mistakes:
+        if np.allclose(found, wrong, atol=within, equal_nan=True):
+            return hint
+    return otherwise.format(value=found.tolist())
+
+
+def gives(answer: Any, right: Any, *arguments: Any) -> bool:
+    """Whether the reader's function returns this for other arguments, too; one that fails does not."""
+    try:
+        return judge(called(answer, "", *arguments), right, [], "No.") is None
+    except Hint:
+        return False
+
+
+def whole(*values: Any) -> bool:
+    """Whether the reader gave whole numbers."""
+    return all(isinstance(v, numbers.Real) and not isinstance(v, bool) and v % 1 == 0 for v in values)
+
+
+def _stopped(error: Exception) -> Hint:
+    """Tell the reader what their function raised, with the first line of its message, if it has one."""
+    first_line = next(iter(str(error).splitlines()), "")
+    return Hint(f"The function stops with {type(error).__name__}: {first_line[:150]}")

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from tlutils.course.exercises import answers
 
 
-def _update(answer: Any) -> str | None:
+def update(answer: Any) -> str | None:
     """A function (theta, x, y, learning_rate) -> theta after one step of descent on half the mean squared error."""
-    import numpy as np
-
     theta, rate = np.array([0.5, -1.0, 2.0]), 0.1
     x = np.array([[1.0, 2.0, 0.0], [0.0, -1.0, 1.0], [3.0, 1.0, -1.0], [-2.0, 0.5, 1.5]])
     y = np.array([1.0, -2.0, 0.5, 3.0])
     start = theta.copy()
     value = answers.called(answer, "update(theta, x, y, learning_rate)", theta, x, y, rate)
-    if value is None:
-        return answers.NOT_SOLVED
-    if isinstance(value, str):
-        return value
     if not np.array_equal(theta, start):
         return "You change theta in place, so that the caller loses it: theta -= ... does. Return a new array."
-    if value.shape != theta.shape:
-        return f"theta has shape {theta.shape}, what you return {value.shape}. Sum over the examples, not over theta."
     summed = x.T @ (x @ theta - y)
     mean = summed / len(y)
-    hints = [
+    mistakes = [
         (theta + rate * mean, "The sign: that climbs. The gradient points uphill; subtract it."),
         (theta - rate * summed, "You forgot the mean: divide by the number of examples."),
         (theta + rate * summed, "Two mistakes: the sign, since that climbs, and the mean is forgotten."),
@@ -38,65 +31,51 @@ def _update(answer: Any) -> str | None:
         (theta, "You do not move. A prediction in the place of the label y makes the error zero."),
         (theta - rate * x.mean(axis=0) * (x @ theta - y).mean(), "Multiply error and input first, then average."),
     ]
-    if np.allclose(value, theta - rate * mean, rtol=1e-6, atol=1e-9):
-        return None
-    for wrong, hint in hints:
-        if np.allclose(value, wrong, rtol=1e-6, atol=1e-9):
-            return hint
-    return (
-        "Not the right numbers. Chain rule: derive the square by the error, the error by f, and f = x theta by theta."
+    return answers.judge(
+        value,
+        theta - rate * mean,
+        mistakes,
+        "Not the right numbers. Chain rule: derive the square by the error, the error by f, and f = x theta by theta.",
+        shape="theta has shape (3,), what you return {shape}. Sum over the examples, not over theta.",
     )
 
 
-def _mask(answer: Any) -> str | None:
+def mask(answer: Any) -> str | None:
     """A function (sizes, frozen_blocks) -> 0 for every parameter of the first blocks, 1 for the others."""
-    import numpy as np
+    sizes = [3, 2, 1, 2]
 
-    sizes, cut = [3, 2, 1, 2], 2
-    value = answers.called(answer, "mask(sizes, frozen_blocks)", sizes, cut)
-    if value is None:
-        return answers.NOT_SOLVED
-    if isinstance(value, str):
-        return value
-    right = np.repeat([0, 0, 1, 1], sizes)
-    if value.shape == (len(sizes),):
+    def right(frozen: int) -> Any:
+        return np.repeat(np.arange(4) >= frozen, sizes)
+
+    value = answers.as_array(answers.called(answer, "mask(sizes, frozen_blocks)", sizes, 2))
+    if value.shape == (4,):
         return "You return one number per block. Return one per parameter: a block of 3 parameters has 3 entries."
-    if value.shape != right.shape:
-        return f"With the sizes {sizes} there are {sum(sizes)} parameters; you return the shape {value.shape}."
-    if np.array_equal(value, 1 - right):
-        return "The mask is on the wrong side: 1 lets a parameter move, and the first blocks shall stay."
-    hints = {1: "Off by one block: you freeze one too few.", 3: "Off by one block: you freeze one too many."}
-    for frozen, hint in hints.items():
-        if np.array_equal(value, np.repeat(np.arange(4) >= frozen, sizes)):
-            return hint
-    if np.array_equal(value, np.arange(8) >= cut):
-        return f"You freeze {cut} parameters. Freeze {cut} blocks, whatever their sizes."
-    if not np.array_equal(value, right):
-        return f"With the sizes {sizes} and {cut} frozen blocks you return {value.tolist()}."
-    if not all(
-        np.array_equal(answers.called(answer, "", sizes, k), np.repeat(np.arange(4) >= k, sizes)) for k in (0, 4)
-    ):
+    mistakes = [
+        (~right(2), "The mask is on the wrong side: 1 lets a parameter move, and the first blocks shall stay."),
+        (right(1), "Off by one block: you freeze one too few."),
+        (right(3), "Off by one block: you freeze one too many."),
+        (np.arange(8) >= 2, "You freeze 2 parameters. Freeze 2 blocks, whatever their sizes."),
+    ]
+    hint = answers.judge(
+        value,
+        right(2),
+        mistakes,
+        "With the sizes [3, 2, 1, 2] and 2 frozen blocks you return {value}.",
+        shape="With the sizes [3, 2, 1, 2] there are 8 parameters; you return the shape {shape}.",
+    )
+    if hint is None and not all(answers.gives(answer, right(frozen), sizes, frozen) for frozen in (0, 4)):
         return "Right in the middle. Try frozen_blocks=0, where all is trained, and 4, where nothing is."
-    return None
+    return hint
 
 
-def _l2_sp_gradient(answer: Any) -> str | None:
+def l2_sp_gradient(answer: Any) -> str | None:
     """A function (gradient, theta, theta_source, shared, pull, decay) -> the gradient of the penalised loss."""
-    import numpy as np
-
     gradient, theta = np.array([0.3, -0.2, 0.5, 1.0]), np.array([1.0, 2.0, -1.0, 4.0])
     source, shared = np.array([0.5, 3.0, 7.0, 9.0]), np.array([True, True, False, False])
     how = "l2_sp_gradient(gradient, theta, theta_source, shared, pull, decay)"
     value = answers.called(answer, how, gradient, theta, source, shared, 0.1, 0.01)
-    if value is None:
-        return answers.NOT_SOLVED
-    if isinstance(value, str):
-        return value
-    if value.shape != theta.shape:
-        return f"theta has shape {theta.shape}, what you return {value.shape}. A gradient has one entry per parameter."
     spring, shrink = 0.1 * (theta - source), 0.01 * theta
-    right = gradient + np.where(shared, spring, shrink)
-    hints = [
+    mistakes = [
         (gradient - np.where(shared, spring, 0) + np.where(shared, 0, shrink), "The sign of the pull: it drives away."),
         (gradient - np.where(shared, spring, shrink), "The sign: this penalty drives away from the source."),
         (gradient + np.where(shared, 2 * spring, 2 * shrink), "The half in the penalty cancels the 2 of the square."),
@@ -107,16 +86,10 @@ def _l2_sp_gradient(answer: Any) -> str | None:
         (gradient + spring + shrink, "Each parameter gets one of the two terms: pull if it is shared, decay if new."),
         (np.where(shared, spring, shrink), "That is the gradient of the penalty alone. Add that of the loss."),
     ]
-    if np.allclose(value, right, rtol=1e-6, atol=1e-9):
-        return None
-    for wrong, hint in hints:
-        if np.allclose(value, wrong, rtol=1e-6, atol=1e-9):
-            return hint
-    return "Not the right numbers. Shared: gradient + pull * (theta - theta_source). New: gradient + decay * theta."
-
-
-CHECKS: dict[str, Callable[[Any], str | None]] = {
-    "02_update": _update,
-    "02_mask": _mask,
-    "02_l2_sp_gradient": _l2_sp_gradient,
-}
+    return answers.judge(
+        value,
+        gradient + np.where(shared, spring, shrink),
+        mistakes,
+        "Not the right numbers. Shared: gradient + pull * (theta - theta_source). New: gradient + decay * theta.",
+        shape="theta has shape (4,), what you return {shape}. A gradient has one entry per parameter.",
+    )

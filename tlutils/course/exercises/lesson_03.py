@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from tlutils.course.exercises import answers
 
 
-def _head_parameters(answer: Any) -> str | None:
+def head_parameters(answer: Any) -> str | None:
     """Parameters of the published head and of the pooled one, for 7 x 7 x 512 activations and five classes."""
     published, pooled = answer
     if published is ... or pooled is ...:
         return "Give both numbers."
+    if not answers.whole(published, pooled):
+        return f"Give two whole numbers, not {answer!r}."
     right_published, right_pooled = 25_088 * 512 + 512 + 512 * 5 + 5, 512 * 5 + 5
     if published == 25_088 * 512 + 512 * 5:
         return "You forgot the biases: every unit of a dense layer has one, 512 in the first layer and 5 in the second."
@@ -32,7 +35,7 @@ def _head_parameters(answer: Any) -> str | None:
     return None
 
 
-def _affordable_cut(answer: Any) -> str | None:
+def affordable_cut(answer: Any) -> str | None:
     """The earliest cut of vgg16_mini that leaves at most 500,000 parameters behind it."""
     if answer == "block4_pool":
         return None
@@ -47,21 +50,13 @@ def _affordable_cut(answer: Any) -> str | None:
     return f"Answer with the name of a cut point, such as 'block2_pool', not {answer!r}."
 
 
-def _repaired_program(answer: Any) -> str | None:
+def repaired_program(answer: Any) -> str | None:
     """A function (base, n_classes) -> compiled model without the faults 1, 2, 3 and 7."""
     import keras
-    import numpy as np
 
-    if not callable(answer):
-        return "Define a function repaired(base, n_classes)."
     base = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="block1_conv1")])
     before = [np.array(value) for value in base.get_weights()]
-    try:
-        model = answer(base, 3)
-    except Exception as error:
-        return answers.stopped(error)
-    if model is None:
-        return answers.NOT_SOLVED
+    model = answers.called(answer, "repaired(base, n_classes)", base, 3)
     if not isinstance(model, keras.Model) or not model.built:
         return "Return a keras.Model that knows its input shape; the base has one, so do not wrap it in a Lambda."
     if model.output_shape[-1] != 3:
@@ -82,15 +77,5 @@ def _repaired_program(answer: Any) -> str | None:
         return f"The model does not train: {str(error).splitlines()[0][:150]}"
     if any(not np.array_equal(a, b) for a, b in zip(before, base.get_weights(), strict=True)):
         return "Fault 1 is still there: the base's weights moved. Set base.trainable = False before compile."
-    if float(np.asarray(model.optimizer.learning_rate)) > 0.05:
-        return (
-            f"A learning rate of {float(np.asarray(model.optimizer.learning_rate)):g} is too large for Adam; try 1e-3."
-        )
-    return None
-
-
-CHECKS: dict[str, Callable[[Any], str | None]] = {
-    "03_head_parameters": _head_parameters,
-    "03_affordable_cut": _affordable_cut,
-    "03_repaired_program": _repaired_program,
-}
+    rate = float(np.asarray(model.optimizer.learning_rate))
+    return f"A learning rate of {rate:g} is too large for Adam; try 1e-3." if rate > 0.05 else None

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from tlutils.course.exercises import answers
 
 
-def _per_class(answer: Any) -> str | None:
+def per_class(answer: Any) -> str | None:
     """A function (matrix) -> precision, recall and F1 of each class; row: true class, column: predicted class."""
-    import numpy as np
-
     matrix = np.array([[8, 2, 0], [1, 5, 4], [3, 0, 37]])
-    returned, hint = answers.returned(answer, "per_class(matrix)", matrix.copy())
-    if hint:
-        return hint
+    returned = answers.called(answer, "per_class(matrix)", matrix.copy())
     try:
         precision, recall, f1 = (np.asarray(part, dtype=float) for part in returned)
     except (TypeError, ValueError):
@@ -40,26 +37,13 @@ def _per_class(answer: Any) -> str | None:
     return None
 
 
-def _ece(answer: Any) -> str | None:
+def ece(answer: Any) -> str | None:
     """A function (labels, probabilities, bins) -> expected calibration error."""
-    import numpy as np
-
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet((0.4, 0.4, 0.4), size=300)
     labels = np.where(rng.random(300) < 0.6, probabilities.argmax(axis=1), rng.integers(0, 3, size=300))
-    found, hint = answers.returned(
-        answer, "ece(labels, probabilities, bins=10)", labels.copy(), probabilities.copy(), 10
-    )
-    if hint:
-        return hint
-    if np.ndim(found) != 0:
-        return f"Return one number, not an array of shape {np.shape(found)}: the weighted mean of the bins' gaps."
-    try:
-        found = float(found)
-    except (TypeError, ValueError):
-        return f"Return one number, not {found!r}."
-    if np.isnan(found):
-        return "That is NaN: some bins are empty. Leave out a bin without pictures."
+    how = "ece(labels, probabilities, bins=10)"
+    value = answers.called(answer, how, labels.copy(), probabilities.copy(), 10)
 
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     bin_of = np.ceil(confidence * 10)
@@ -67,7 +51,8 @@ def _ece(answer: Any) -> str | None:
     gaps = np.array([(right[chosen] - confidence[chosen]).mean() for chosen in filled])
     weights = np.array([chosen.mean() for chosen in filled])
     of_true = probabilities[np.arange(300), labels]
-    hints = (
+    mistakes = [
+        (np.nan, "That is NaN: some bins are empty. Leave out a bin without pictures."),
         (abs(weights @ gaps), "That lets gaps of one sign cancel those of the other: take |.| in every bin."),
         (np.abs(gaps).mean(), "That gives every bin the same weight: weight each by its share of the pictures."),
         (np.abs(gaps).sum() / 10, "That gives every bin the same weight: weight each by its share of the pictures."),
@@ -76,26 +61,24 @@ def _ece(answer: Any) -> str | None:
         (np.abs(1 - of_true).mean(), "That is the probability of the true class; confidence is the largest one."),
         (100 * weights @ np.abs(gaps), "That is in per cent; the ECE is a share, 0 to 1."),
         (len(labels) * weights @ np.abs(gaps), "That is the sum over the pictures: divide by their number."),
+    ]
+    return answers.judge(
+        value,
+        weights @ np.abs(gaps),
+        mistakes + [(-wrong, hint) for wrong, hint in mistakes],
+        "Not {value:.3f}. Sort by the largest probability; |accuracy - confidence| in a bin.",
+        shape="Return one number, not an array of shape {shape}: the weighted mean of the bins' gaps.",
     )
-    if np.isclose(found, weights @ np.abs(gaps)):
-        return None
-    matching = (hint for value, hint in hints if np.isclose(abs(found), value))
-    return next(matching, f"Not {found:.3f}. Sort by the largest probability; |accuracy - confidence| in a bin.")
 
 
-def _only_one_right(answer: Any) -> str | None:
+def only_one_right(answer: Any) -> str | None:
     """A function (labels, first, second) -> pictures that only the first, and only the second model gets right."""
-    import numpy as np
-
     labels = np.repeat([0, 1, 2], 10)
     first, second = labels.copy(), labels.copy()
     first[:7] = 1  # wrong alone in 4, together with the second in 3
     second[4:7], second[10:12] = 2, 0  # on these 3 with another class, and in 2 alone
-    found, hint = answers.returned(
-        answer, "only_one_right(labels, first, second)", labels.copy(), first.copy(), second.copy()
-    )
-    if hint:
-        return hint
+    how = "only_one_right(labels, first, second)"
+    found = answers.called(answer, how, labels.copy(), first.copy(), second.copy())
     hints: dict[tuple[int, ...], str] = {
         (4, 2): "The two counts are swapped: the first number belongs to the first model.",
         (7, 5): "You count the mistakes of each model. Leave out the pictures that both get wrong, and swap.",
@@ -110,10 +93,3 @@ def _only_one_right(answer: Any) -> str | None:
     if counts == (2, 4):
         return None
     return hints.get(counts, f"Not {counts}. Combine two conditions picture by picture with &, then count the True.")
-
-
-CHECKS: dict[str, Callable[[Any], str | None]] = {
-    "06_per_class": _per_class,
-    "06_ece": _ece,
-    "06_only_one_right": _only_one_right,
-}

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from tlutils.course.exercises import answers
 
 
-def _leep(answer: Any) -> str | None:
+def leep(answer: Any) -> str | None:
     """A function (theta, labels) -> LEEP."""
-    import numpy as np
-
     rng = np.random.default_rng(0)
     theta, labels = rng.dirichlet((0.3, 0.5, 0.7, 0.4), size=60), np.arange(60) % 3
     theta[labels == 0, 0] += 1
     theta /= theta.sum(axis=1, keepdims=True)
-    found, hint = answers.returned(answer, "leep(theta, labels)", theta.copy(), labels.copy())
-    if hint:
-        return hint
-    if np.ndim(found) != 0:
-        return f"Return one number, not an array of shape {np.shape(found)}: the mean over the pictures."
-    if not np.issubdtype(np.asarray(found).dtype, np.floating):
-        return f"Return one number, not {found!r}."
+    value = answers.called(answer, "leep(theta, labels)", theta.copy(), labels.copy())
 
     members = np.eye(3)[labels]
     joint, picked = members.T @ theta, (np.arange(60), labels)
@@ -30,7 +23,7 @@ def _leep(answer: Any) -> str | None:
     right = np.log(expected).mean()
     chosen = np.eye(4)[theta.argmax(axis=1)]
     counts = members.T @ chosen
-    hints = (
+    mistakes = [
         (-right, "The sign is wrong: a log probability is 0 or less, and higher is better."),
         (np.log(expected).sum(), "That is the sum over the pictures: divide by their number."),
         (expected.mean(), "You average the probabilities. Take the logarithm of each picture's first."),
@@ -48,25 +41,22 @@ def _leep(answer: Any) -> str | None:
             np.log((chosen @ (counts / counts.sum(axis=0)).T)[picked]).mean(),
             "You have kept only the likeliest source class of each picture. LEEP weighs all of them by theta.",
         ),
-    )
-    if np.isclose(found, right):
-        return None
-    return next(
-        (hint for value, hint in hints if np.isclose(found, value)),
-        f"Not {float(found):.3f}. First P(y | z), one row per target class; then theta times its transpose; then the "
+    ]
+    return answers.judge(
+        value,
+        right,
+        mistakes,
+        "Not {value:.3f}. First P(y | z), one row per target class; then theta times its transpose; then the "
         "logarithm of the entry of the true label, averaged.",
+        shape="Return one number, not an array of shape {shape}: the mean over the pictures.",
     )
 
 
-def _regret(answer: Any) -> str | None:
+def regret(answer: Any) -> str | None:
     """A function (scores, accuracies) -> what choosing by the score loses."""
-    import numpy as np
-
     scores, accuracies = np.array([-3.0, -0.5, -1.0, -2.0]), np.array([0.80, 0.70, 0.84, 0.91])
-    found, hint = answers.returned(answer, "regret(scores, accuracies)", scores.copy(), accuracies.copy())
-    if hint:
-        return hint
-    hints = (
+    value = answers.called(answer, "regret(scores, accuracies)", scores.copy(), accuracies.copy())
+    mistakes = [
         (-0.21, "The sign is wrong: the best accuracy minus that of the chosen one, never below 0."),
         (0.70, "That is the accuracy of the chosen candidate. How much better is the best?"),
         (0.11, "You have chosen the candidate with the lowest score. Higher scores are better."),
@@ -77,26 +67,22 @@ def _regret(answer: Any) -> str | None:
         (2, "That is a place in the ranking. Regret is a difference of accuracies."),
         (21, "That is in points; give a share, 0 to 1, like the accuracies."),
         (0.91 - accuracies.mean(), "That is the regret of choosing at random. Use the scores."),
-    )
-    if np.ndim(found) != 0:
-        return f"Return one number, not an array of shape {np.shape(found)}."
-    if not np.issubdtype(np.asarray(found).dtype, np.number):
-        return f"Return one number, not {found!r}."
-    if np.isclose(found, 0.21):
-        return None
-    return next(
-        (hint for value, hint in hints if np.isclose(found, value)),
-        f"Not {float(found):.3f}. The best accuracy of all, minus the accuracy of the candidate with the best score.",
+    ]
+    return answers.judge(
+        value,
+        0.21,
+        mistakes,
+        "Not {value:.3f}. The best accuracy of all, minus the accuracy of the candidate with the best score.",
     )
 
 
-def _small_modules(answer: Any) -> str | None:
+def small_modules(answer: Any) -> str | None:
     """Parameters of a 1x1 bottleneck, 64 channels to 8 and back, and of LoRA of rank 4 on a 3x3 kernel."""
     if not isinstance(answer, tuple) or len(answer) != 2:
         return "Give two whole numbers, the adapter's and LoRA's."
     if any(part is ... or part is None for part in answer):
         return answers.NOT_SOLVED
-    if any(isinstance(part, bool) or not isinstance(part, int | float) or part % 1 != 0 for part in answer):
+    if not answers.whole(*answer):
         return f"Give two whole numbers, not {answer!r}."
     adapter, lora = (int(part) for part in answer)
     down, up = 64 * 8 + 8, 8 * 64 + 64
@@ -123,10 +109,3 @@ def _small_modules(answer: Any) -> str | None:
         hint = of_lora.get(lora, f"Not {lora:,}. The factors have shapes (3, 3, 64, rank) and (rank, 128).")
         return f"The adapter is right. {hint}"
     return None
-
-
-CHECKS: dict[str, Callable[[Any], str | None]] = {
-    "08_leep": _leep,
-    "08_regret": _regret,
-    "08_small_modules": _small_modules,
-}

@@ -2,50 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from tlutils.course.exercises import answers
 
 
-def _recovered(answer: Any) -> str | None:
+def recovered(answer: Any) -> str | None:
     """A function (adapted, shifted, full) -> (adapted - shifted) / (full - shifted)."""
-    import numpy as np
-
-    adapted, shifted, full = 0.7, 0.6, 0.85
-    value = answers.called(answer, "recovered(adapted, shifted, full)", adapted, shifted, full)
-    if value is None:
-        return answers.NOT_SOLVED
-    if isinstance(value, str):
-        return value
-    if value.shape != ():
-        return f"Return one number, not an array of shape {value.shape}."
-    mistakes = {
-        (adapted - shifted) / full: "You divide by full. Divide by what the shift took: full - shifted.",
-        (adapted - shifted) / shifted: "You divide by shifted. Divide by what the shift took: full - shifted.",
-        adapted - shifted: "That is the gain in accuracy. Divide it by what the shift took: full - shifted.",
-        (adapted - shifted)
-        / (1 - shifted): "You divide by 1 - shifted. No method need reach 1; full is the yardstick.",
-        (full - adapted) / (full - shifted): "That is the share still missing. Recovered is the other part.",
-        (shifted - adapted) / (full - shifted): "The sign is wrong: an adapted head better than before recovers > 0.",
-        adapted / full: "At adapted = shifted nothing is recovered, but you return more than 0. Subtract shifted.",
-        (adapted - shifted) / (full - adapted): "You divide by full - adapted. Divide by full - shifted.",
-    }
-    right = (adapted - shifted) / (full - shifted)
-    if np.isclose(value, right):
-        harmed = answers.called(answer, "recovered(adapted, shifted, full)", 0.5, 0.6, 0.8)
-        if not isinstance(harmed, np.ndarray) or not np.isclose(harmed, -0.5):
-            return "A repair may do harm: with 0.5, 0.6, 0.8 the share is -0.5. Do not clip it."
-        return None
-    for wrong, hint in mistakes.items():
-        if np.isclose(value, wrong):
-            return hint
-    return f"With adapted {adapted}, shifted {shifted}, full {full} the share is {right:.2f}, not {float(value):.2f}."
+    value = answers.called(answer, "recovered(adapted, shifted, full)", 0.7, 0.6, 0.85)
+    mistakes = [
+        (0.1 / 0.85, "You divide by full. Divide by what the shift took: full - shifted."),
+        (0.1 / 0.6, "You divide by shifted. Divide by what the shift took: full - shifted."),
+        (0.1, "That is the gain in accuracy. Divide it by what the shift took: full - shifted."),
+        (0.1 / 0.4, "You divide by 1 - shifted. No method need reach 1; full is the yardstick."),
+        (0.15 / 0.25, "That is the share still missing. Recovered is the other part."),
+        (-0.1 / 0.25, "The sign is wrong: an adapted head better than before recovers > 0."),
+        (0.7 / 0.85, "At adapted = shifted nothing is recovered, but you return more than 0. Subtract shifted."),
+        (0.1 / 0.15, "You divide by full - adapted. Divide by full - shifted."),
+    ]
+    otherwise = "With adapted 0.7, shifted 0.6, full 0.85 the share is 0.40, not {value:.2f}."
+    hint = answers.judge(value, 0.1 / 0.25, mistakes, otherwise)
+    if hint is None and not answers.gives(answer, -0.5, 0.5, 0.6, 0.8):
+        return "A repair may do harm: with 0.5, 0.6, 0.8 the share is -0.5. Do not clip it."
+    return hint
 
 
-def _coral(answer: Any) -> str | None:
+def coral(answer: Any) -> str | None:
     """A function (source, target) -> source rows with the target's mean and, up to + I, its covariance."""
-    import numpy as np
 
     def power(matrix: Any, p: float) -> Any:
         values, vectors = np.linalg.eigh(matrix)
@@ -54,11 +39,7 @@ def _coral(answer: Any) -> str | None:
     rng = np.random.default_rng(7)
     source = rng.normal(size=(40, 3)) @ np.array([[2.0, 0.5, 0.0], [0.0, 1.0, -0.7], [0.3, 0.0, 0.6]]) + [1, -2, 0.5]
     target = rng.normal(size=(30, 3)) @ np.array([[0.7, 0.0, 0.4], [1.1, 2.5, 0.0], [0.0, -0.6, 1.3]]) + [-1, 3, 2]
-    value = answers.called(answer, "coral(source, target)", source.copy(), target.copy())
-    if value is None:
-        return answers.NOT_SOLVED
-    if isinstance(value, str):
-        return value
+    value = answers.as_array(answers.called(answer, "coral(source, target)", source.copy(), target.copy()))
     if value.shape == (len(target), 3):
         return "You move the target's rows. The labels belong to the source: move its rows."
     if value.shape != source.shape:
@@ -66,8 +47,6 @@ def _coral(answer: Any) -> str | None:
     cs, ct, one = np.cov(source, rowvar=False), np.cov(target, rowvar=False), np.eye(3)
     centred, ms, mt = source - source.mean(axis=0), source.mean(axis=0), target.mean(axis=0)
     whiten, colour = power(cs + one, -0.5), power(ct + one, 0.5)
-    if np.allclose(value, centred @ whiten @ colour + mt):
-        return None
     no_identity = "You forgot + I. Here the covariances have inverses; with fewer pictures than features they do not."
     order = "The order is transposed: rows stand left, so whiten first, S @ whiten @ recolour. The two do not commute."
     alone = "That moves the mean alone. If you whiten and recolour with the source's covariance, one undoes the other."
@@ -85,36 +64,29 @@ def _coral(answer: Any) -> str | None:
         (centred @ power(cs + one, 0.5) @ power(ct + one, -0.5) + mt, "The signs of the two exponents are swapped."),
         (centred @ power(cs + one, -1) @ (ct + one) + mt, "Take square roots: the exponents are -1/2 and 1/2."),
     ]
-    for wrong, hint in mistakes:
-        if np.allclose(value, wrong):
-            return hint
-    if not np.allclose(value.mean(axis=0), mt):
-        return "The mean of the moved rows must be the target's. Centre with the source's mean, add the target's."
-    return "The means agree, the covariance does not: (S - mean) @ (Cs + I)^(-1/2) @ (Ct + I)^(1/2) + target's mean."
+    otherwise = (
+        "The means agree, the covariance does not: (S - mean) @ (Cs + I)^(-1/2) @ (Ct + I)^(1/2) + target's mean."
+        if np.allclose(value.mean(axis=0), mt)
+        else "The mean of the moved rows must be the target's. Centre with the source's mean, add the target's."
+    )
+    return answers.judge(value, centred @ whiten @ colour + mt, mistakes, otherwise)
 
 
-def _reverse(answer: Any) -> str | None:
+def reverse(answer: Any) -> str | None:
     """A function (x, strength) -> x, whose derivative is -strength, on any backend of Keras."""
     import keras
-    import numpy as np
 
-    how = "reverse(x, strength)"
     x = keras.ops.convert_to_tensor(np.array([[3.0]], dtype="float32"))
-    value, hint = answers.returned(answer, how, x, 0.5)
-    if hint:
-        return hint
+    value = answers.called(answer, "reverse(x, strength)", x, 0.5)
     try:
         forwards = float(np.ravel(keras.ops.convert_to_numpy(value))[0])
     except (TypeError, ValueError, IndexError):
         return f"Return a tensor like x, not {value!r}."
     if not np.isclose(forwards, 3.0):
         return f"Forwards nothing may change: for x = 3 and strength 0.5 you return {forwards:g}, not 3."
-    try:
-        slope = _slope(answer, 0.5)
-    except Exception as error:
-        return answers.stopped(error)
+    slope = answers.run(_slope, "", answer, 0.5)
     if np.isclose(slope, -0.5, atol=1e-3):
-        again = _slope(answer, 2.0)
+        again = answers.run(_slope, "", answer, 2.0)
         return None if np.isclose(again, -2.0, atol=1e-3) else f"At strength 2 the derivative is {again:g}, not -2."
     if np.isclose(slope, 0.5, atol=1e-3):
         return "The sign: the derivative is +strength. The layer below would help the critic instead of fooling it."
@@ -130,7 +102,6 @@ def _reverse(answer: Any) -> str | None:
 def _slope(answer: Any, strength: float) -> float:
     """Derivative of the reader's function, from one step of descent on a weight in front of it."""
     import keras
-    import numpy as np
 
     class Reversed(keras.layers.Layer):
         def call(self, x: Any) -> Any:
@@ -144,10 +115,3 @@ def _slope(answer: Any, strength: float) -> float:
     model.compile(keras.optimizers.SGD(1.0), loss=lambda _, output: keras.ops.mean(output), jit_compile=False)
     model.train_on_batch(np.ones((1, 1), "float32"), np.zeros((1, 1), "float32"))
     return -float(keras.ops.convert_to_numpy(dense.kernel)[0, 0])
-
-
-CHECKS: dict[str, Callable[[Any], str | None]] = {
-    "10_recovered": _recovered,
-    "10_coral": _coral,
-    "10_reverse": _reverse,
-}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from tlutils.course.exercises import answers
 
 
 def _highest_sensitivity(labels: Any, scores: Any, specificity: float) -> float:
     """Highest sensitivity over all thresholds "score >= t" that let at least `specificity` of the negatives pass."""
-    import numpy as np
-
     negatives, positives = scores[labels == 0], scores[labels == 1]
     # Above every score, nothing is called positive: a threshold that always keeps the specificity.
     found = [0.0]
@@ -21,10 +20,8 @@ def _highest_sensitivity(labels: Any, scores: Any, specificity: float) -> float:
     return max(found)
 
 
-def _sensitivity_at_specificity(answer: Any) -> str | None:
+def sensitivity_at_specificity(answer: Any) -> str | None:
     """A function (labels, scores, specificity) -> the share of positives found at this specificity."""
-    import numpy as np
-
     rng = np.random.default_rng(8)
     labels = np.repeat([0, 1], [400, 100])
     # Scores above 1 and below 0 as well: logits are scores, too.
@@ -32,43 +29,30 @@ def _sensitivity_at_specificity(answer: Any) -> str | None:
     order = rng.permutation(500)
     labels, scores = labels[order], scores[order]
     how = "sensitivity_at_specificity(labels, scores, specificity)"
-    value, hint = answers.returned(answer, how, labels, scores, 0.9)
-    if hint:
-        return hint
-    try:
-        number = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        return f"Return one number, not {value!r}."
-    if number.ndim:
-        return f"Return one number, not an array of shape {number.shape}."
+    value = answers.as_array(answers.called(answer, how, labels, scores, 0.9), "one number")
     right = _highest_sensitivity(labels, scores, 0.9)
     negatives, positives = scores[labels == 0], scores[labels == 1]
     # A quantile between two scores instead of at one moves the result by a positive at most.
-    tolerance = 1 / len(positives) + 1e-9
-    if abs(number - right) > tolerance:
-        return _mistaken_sensitivity(float(number), negatives, positives, right, tolerance)
+    if value.shape or not abs(value - right) <= 1 / len(positives) + 1e-9:
+        return _mistaken_sensitivity(value, negatives, positives, right)
     # Ties: twenty negatives share one score. Called positive, they cost more specificity than allowed.
     tied, tied_labels = np.array([0.2] * 80 + [0.5] * 20 + [0.5] * 6 + [0.9] * 4), np.repeat([0, 1], [100, 10])
-    again, hint = answers.returned(answer, how, tied_labels, tied, 0.9)
-    if hint:
-        return hint
-    if abs(float(again) - 0.4) > 1e-9:
-        return (
-            "Right without ties. But of 100 negatives 80 score 0.2 and 20 score 0.5, of 10 positives 6 score 0.5 and "
-            f"4 score 0.9: at a specificity of 0.9 you find {float(again):.2f}, it is 0.40. A score of 0.5 must not "
-            "raise an alarm here, or 20 of 100 negatives do. Compare with > if the threshold is a negative's score."
-        )
-    return None
+    return answers.judge(
+        answers.called(answer, how, tied_labels, tied, 0.9),
+        0.4,
+        [],
+        "Right without ties. But of 100 negatives 80 score 0.2 and 20 score 0.5, of 10 positives 6 score 0.5 and "
+        "4 score 0.9: at a specificity of 0.9 you find {value:.2f}, it is 0.40. A score of 0.5 must not "
+        "raise an alarm here, or 20 of 100 negatives do. Compare with > if the threshold is a negative's score.",
+    )
 
 
-def _mistaken_sensitivity(number: float, negatives: Any, positives: Any, right: float, tolerance: float) -> str:
+def _mistaken_sensitivity(value: Any, negatives: Any, positives: Any, right: float) -> str | None:
     """Name the mistake that leads to a wrong number."""
-    import numpy as np
-
     limit = np.quantile(negatives, 0.9)
     everything = np.concatenate([negatives, positives])
     hits, alarms = np.sum(positives > limit), np.sum(everything > limit)
-    mistakes = (
+    mistakes = [
         (
             np.mean(positives > np.quantile(positives, 0.9)),
             "A tenth. Either the threshold comes from the positives' scores, or you count false alarms: take it from "
@@ -89,53 +73,37 @@ def _mistaken_sensitivity(number: float, negatives: Any, positives: Any, right: 
         ),
         (alarms / len(everything), "You divide by all pictures. Sensitivity is a share of the positives."),
         (hits / alarms, "This is the precision, a share of the alarms. Sensitivity is a share of the positives."),
+    ]
+    otherwise = (
+        f"With 400 negatives and 100 positives you find {{value:.3f}} at a specificity of 0.9; it is {right:.3f}."
     )
-    distances = [abs(number - wrong) for wrong, _ in mistakes]
-    nearest = int(np.argmin(distances))
-    if distances[nearest] <= tolerance / 2:
-        return mistakes[nearest][1]
-    return f"With 400 negatives and 100 positives you find {number:.3f} at a specificity of 0.9; it is {right:.3f}."
+    return answers.judge(value, right, mistakes, otherwise, within=1 / len(positives) / 2)
 
 
-def _ppv(answer: Any) -> str | None:
+def ppv(answer: Any) -> str | None:
     """A function (sensitivity, specificity, prevalence) -> positive predictive value, by Bayes' formula."""
-    import numpy as np
-
     how, (se, sp, ill) = "ppv(sensitivity, specificity, prevalence)", (0.8, 0.9, 0.02)
     value = answers.called(answer, how, se, sp, ill)
-    if value is None:
-        return answers.NOT_SOLVED
-    if isinstance(value, str):
-        return value
-    if value.ndim:
-        return f"Return one number, not an array of shape {value.shape}."
     true, false = se * ill, (1 - sp) * (1 - ill)
     missed, passed = (1 - se) * ill, sp * (1 - ill)
-    right = true / (true + false)
-    if abs(value - right) <= 1e-9:
-        other, expected = answers.called(answer, how, 0.6, 0.95, 0.3), 0.18 / (0.18 + 0.05 * 0.7)
-        if isinstance(other, str):
-            return other
-        if other is None or other.ndim or abs(other - expected) > 1e-9:
-            return f"Right for one case, but ppv(0.6, 0.95, 0.3) is {expected:.3f}. Use the arguments."
-        return None
-    mistakes = {
-        se / (se + 1 - sp): "The prevalence is missing: you weigh the ill and the healthy alike, as if half were ill.",
-        passed / (passed + missed): "This is the negative predictive value: the healthy among those without an alarm.",
-        sp * ill / (sp * ill + (1 - se) * (1 - ill)): "Sensitivity and specificity are swapped.",
-        true / (true + 1 - sp): "False alarms come from the healthy: multiply 1 - specificity by 1 - prevalence.",
-        true / (true + passed): "You divide by the healthy without an alarm. False alarms have 1 - specificity.",
-        true: "This is the share of all people who are ill and found. Divide it by the share of all alarms.",
-        true / false: "These are the odds. Divide by true and false alarms together.",
-        false / (true + false): "This is the share of false alarms among the alarms; you want the true ones.",
-    }
-    for wrong, hint in mistakes.items():
-        if np.isclose(value, wrong, rtol=0, atol=1e-6):
-            return hint
-    return f"ppv(0.8, 0.9, 0.02) is {right:.3f}, you return {float(value):.3f}. Count true and false alarms per person."
-
-
-CHECKS: dict[str, Callable[[Any], str | None]] = {
-    "11_sensitivity_at_specificity": _sensitivity_at_specificity,
-    "11_ppv": _ppv,
-}
+    mistakes = [
+        (
+            se / (se + 1 - sp),
+            "The prevalence is missing: you weigh the ill and the healthy alike, as if half were ill.",
+        ),
+        (
+            passed / (passed + missed),
+            "This is the negative predictive value: the healthy among those without an alarm.",
+        ),
+        (sp * ill / (sp * ill + (1 - se) * (1 - ill)), "Sensitivity and specificity are swapped."),
+        (true / (true + 1 - sp), "False alarms come from the healthy: multiply 1 - specificity by 1 - prevalence."),
+        (true / (true + passed), "You divide by the healthy without an alarm. False alarms have 1 - specificity."),
+        (true, "This is the share of all people who are ill and found. Divide it by the share of all alarms."),
+        (true / false, "These are the odds. Divide by true and false alarms together."),
+        (false / (true + false), "This is the share of false alarms among the alarms; you want the true ones."),
+    ]
+    otherwise = "ppv(0.8, 0.9, 0.02) is 0.140, you return {value:.3f}. Count true and false alarms per person."
+    hint = answers.judge(value, true / (true + false), mistakes, otherwise)
+    if hint is None and not answers.gives(answer, 0.18 / (0.18 + 0.05 * 0.7), 0.6, 0.95, 0.3):
+        return "Right for one case, but ppv(0.6, 0.95, 0.3) is 0.837. Use the arguments."
+    return hint

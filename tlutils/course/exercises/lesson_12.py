@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from tlutils.course.exercises import answers
 
 
-def _mean_pooling(answer: Any) -> str | None:
+def mean_pooling(answer: Any) -> str | None:
     """A function (activations, token_ids) -> the mean of each text's activations over its tokens."""
-    import numpy as np
-
     rng = np.random.default_rng(0)
     token_ids = np.array([[101, 7, 8, 9, 102], [101, 7, 102, 0, 0], [101, 8, 9, 102, 0]])
     present = token_ids > 0
     activations = rng.normal(1, 1, (3, 5, 4)) * present[..., None]
-    found = answers.called(answer, "mean_pooling(activations, token_ids)", activations.copy(), token_ids.copy())
-    if found is None:
-        return answers.NOT_SOLVED
-    if isinstance(found, str):
-        return found
-    if found.shape != (3, 4):
-        return f"Of 3 texts with 4 numbers per token you return shape {found.shape}; one vector per text is (3, 4)."
+    how = "mean_pooling(activations, token_ids)"
+    value = answers.as_array(answers.called(answer, how, activations.copy(), token_ids.copy()))
     total, count = activations.sum(axis=1), present.sum(axis=1, keepdims=True)
     right = total / count
     inner = activations.copy()
     inner[:, 0] = 0
     inner[np.arange(3), count[:, 0] - 1] = 0
-    hints = (
+    mistakes = [
         (total / 5, "You divide by the padded length. A short text has fewer tokens: divide by its own number."),
         (total, "That is the sum. Divide by the number of tokens of each text."),
         (activations[:, 0], "That is the first token, [CLS]. The mean over all tokens is asked for."),
@@ -40,32 +34,21 @@ def _mean_pooling(answer: Any) -> str | None:
             right / np.linalg.norm(right, axis=1, keepdims=True),
             "That is already scaled to length 1. The plain mean is asked for.",
         ),
-    )
-    if np.allclose(found, right):
-        return None
-    if not np.isfinite(found).all():
-        return "That is not finite: you divide by 0. Divide by the number of tokens, not of padded places."
-    return next(
-        (hint for value, hint in hints if np.allclose(found, value)),
-        "Not yet. Sum the activations over the tokens, then divide by the number of token_ids that are not 0.",
-    )
+    ]
+    otherwise = "Not yet. Sum the activations over the tokens, then divide by the number of token_ids that are not 0."
+    if not np.isfinite(value).all():
+        otherwise = "That is not finite: you divide by 0. Divide by the number of tokens, not of padded places."
+    shape = "Of 3 texts with 4 numbers per token you return shape {shape}; one vector per text is (3, 4)."
+    return answers.judge(value, right, mistakes, otherwise, shape=shape)
 
 
-def _cosine(answer: Any) -> str | None:
+def cosine(answer: Any) -> str | None:
     """A function (first, second) -> the cosine of the angle between two vectors."""
-    import numpy as np
-
     first, second = np.array([1.0, 2.0, 2.0]), np.array([0.0, -3.0, 4.0])
-    found = answers.called(answer, "cosine(first, second)", first.copy(), second.copy())
-    if found is None:
-        return answers.NOT_SOLVED
-    if isinstance(found, str):
-        return found
-    if found.shape != ():
-        return f"Return one number, not an array of shape {found.shape}."
+    value = answers.called(answer, "cosine(first, second)", first.copy(), second.copy())
     product, lengths = first @ second, np.linalg.norm(first) * np.linalg.norm(second)
     right = product / lengths
-    hints = (
+    mistakes = [
         (product, "That is the product of vectors of any length. Divide by both lengths."),
         (np.linalg.norm(first - second), "That is the distance. Likeness grows as the distance falls."),
         (1 - right, "That is the cosine distance, 1 minus the cosine."),
@@ -76,34 +59,22 @@ def _cosine(answer: Any) -> str | None:
         (product / np.linalg.norm(first), "You divide by the first length only. Divide by both."),
         (product / np.linalg.norm(second), "You divide by the second length only. Divide by both."),
         (np.corrcoef(first, second)[0, 1], "That is the correlation: you have taken off the means. Leave them."),
-    )
-    if np.isclose(found, right):
-        return None
-    return next(
-        (hint for value, hint in hints if np.isclose(found, value)),
-        f"Not {float(found):.3f}. The sum of products, divided by the lengths of both vectors.",
-    )
+    ]
+    otherwise = "Not {value:.3f}. The sum of products, divided by the lengths of both vectors."
+    return answers.judge(value, right, mistakes, otherwise)
 
 
-def _domain_loss(answer: Any) -> str | None:
+def domain_loss(answer: Any) -> str | None:
     """A function (matrix) -> for each tested domain, the accuracy at home minus the mean of the others' models."""
-    import numpy as np
-
     matrix = np.array([[0.90, 0.60, 0.55], [0.70, 0.80, 0.75], [0.66, 0.50, 0.95]])
-    found = answers.called(answer, "domain_loss(matrix)", matrix.copy())
-    if found is None:
-        return answers.NOT_SOLVED
-    if isinstance(found, str):
-        return found
+    value = answers.as_array(answers.called(answer, "domain_loss(matrix)", matrix.copy()))
     home = np.diag(matrix)
     away = (matrix.sum(axis=0) - home) / 2
     right = home - away
-    if found.shape == () and np.isclose(found, right.mean()):
+    if value.shape == () and np.isclose(value, right.mean()):
         return "That is the mean over the domains. Give one number for each tested domain."
-    if found.shape != (3,):
-        return f"Of three domains you return shape {found.shape}; one number for each tested domain is asked for."
     masked = np.where(np.eye(3, dtype=bool), -np.inf, matrix)
-    hints = (
+    mistakes = [
         (-right, "The sign is wrong: a loss is above 0 where the model from home is better."),
         (home - (matrix.sum(axis=1) - home) / 2, "You go along the rows. A column holds all models on one domain."),
         (home - matrix.mean(axis=0), "Your mean includes the model from home. Leave the diagonal out."),
@@ -113,17 +84,7 @@ def _domain_loss(answer: Any) -> str | None:
         (home, "That is the diagonal alone. Subtract what models from elsewhere reach."),
         (right / home, "That is the loss relative to home. The difference of accuracies is asked for."),
         (100 * right, "That is in points; give shares, like the accuracies."),
-    )
-    if np.allclose(found, right):
-        return None
-    return next(
-        (hint for value, hint in hints if np.allclose(found, value)),
-        "Not yet. For each column: the entry on the diagonal, minus the mean of the other entries.",
-    )
-
-
-CHECKS: dict[str, Callable[[Any], str | None]] = {
-    "12_mean_pooling": _mean_pooling,
-    "12_cosine": _cosine,
-    "12_domain_loss": _domain_loss,
-}
+    ]
+    otherwise = "Not yet. For each column: the entry on the diagonal, minus the mean of the other entries."
+    shape = "Of three domains you return shape {shape}; one number for each tested domain is asked for."
+    return answers.judge(value, right, mistakes, otherwise, shape=shape)

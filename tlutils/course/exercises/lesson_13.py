@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from tlutils.course.exercises import answers
 
 
-def _late_fusion(answer: Any) -> str | None:
+def late_fusion(answer: Any) -> str | None:
     """A function (list of probability arrays, None where missing) -> normalised geometric mean of those there."""
-    import numpy as np
-
     rng = np.random.default_rng(0)
     first, second = (rng.dirichlet(np.ones(4), size=5) for _ in range(2))
     how = "late_fusion(probabilities)"
@@ -20,42 +19,48 @@ def _late_fusion(answer: Any) -> str | None:
         product = np.exp(np.mean(np.log(parts), axis=0))
         return product / product.sum(axis=1, keepdims=True)
 
-    everything = answers.called(answer, how, [first, second, first])
-    if everything is None:
-        return answers.NOT_SOLVED
-    if isinstance(everything, str):
-        return everything
-    if everything.shape != first.shape:
-        return f"Return one row per card and one column per class, shape {first.shape}, not {everything.shape}."
-    if np.allclose(everything, np.mean([first, second, first], axis=0)):
-        return "This is the mean of the probabilities. Average their logarithms."
-    if np.allclose(everything, np.mean(np.log([first, second, first]), axis=0)):
-        return "These are logarithms. Take exp, and divide each row by its sum."
-    if np.allclose(everything, np.exp(np.mean(np.log([first, second, first]), axis=0))):
-        return "The rows do not sum to 1. Divide each by its sum."
-    if not np.allclose(everything, right([first, second, first])):
-        return "With all modalities there, this is not the geometric mean of the probabilities, scaled to sum 1."
-    missing = answers.called(answer, how, [first, None, second])
-    if missing is None or isinstance(missing, str):
-        return f"None stands for a missing modality; leave it out. {missing or ''}".strip()
+    parts = [first, second, first]
+    logarithms = np.mean(np.log(parts), axis=0)
+    hint = answers.judge(
+        answers.called(answer, how, parts),
+        right(parts),
+        [
+            (np.mean(parts, axis=0), "This is the mean of the probabilities. Average their logarithms."),
+            (logarithms, "These are logarithms. Take exp, and divide each row by its sum."),
+            (np.exp(logarithms), "The rows do not sum to 1. Divide each by its sum."),
+        ],
+        "With all modalities there, this is not the geometric mean of the probabilities, scaled to sum 1.",
+        shape="Return one row per card and one column per class, shape (5, 4), not {shape}.",
+    )
+    if hint is not None:
+        return hint
+    leave_out = "None stands for a missing modality; leave it out."
+    try:
+        missing = answers.run(answer, how, [first, None, second])
+    except answers.Hint as stopped:
+        return f"{leave_out} {stopped}"
+    if missing is None:
+        return leave_out
     thirds = np.exp(np.log([first, second]).sum(axis=0) / 3)
-    if np.allclose(missing, thirds / thirds.sum(axis=1, keepdims=True)):
-        return "With one of three missing you still divide by 3. Divide by the number that is there."
-    if missing.shape != first.shape or not np.allclose(missing, right([first, second])):
-        return "With a modality missing, the result is not the geometric mean of those that are there."
-    return None
+    otherwise = "With a modality missing, the result is not the geometric mean of those that are there."
+    return answers.judge(
+        missing,
+        right([first, second]),
+        [
+            (
+                thirds / thirds.sum(axis=1, keepdims=True),
+                "With one of three missing you still divide by 3. Divide by the number that is there.",
+            )
+        ],
+        otherwise,
+        shape=otherwise,
+    )
 
 
-def _modality_mask(answer: Any) -> str | None:
+def modality_mask(answer: Any) -> str | None:
     """A function (n, rate, rng, training) -> 0 and 1, shape (n, 3); no row of zeros, all ones outside training."""
-    import numpy as np
-
     n, rate, how = 4000, 0.5, "modality_mask(n, rate, rng, training)"
-    mask = answers.called(answer, how, n, rate, np.random.default_rng(0), True)
-    if mask is None:
-        return answers.NOT_SOLVED
-    if isinstance(mask, str):
-        return mask
+    mask = answers.as_array(answers.called(answer, how, n, rate, np.random.default_rng(0), True))
     if mask.shape == (3,):
         return "One row for all cards: every card needs a draw of its own, shape (n, 3)."
     if mask.shape != (n, 3):
@@ -68,22 +73,20 @@ def _modality_mask(answer: Any) -> str | None:
         return "Nothing is dropped while training."
     if abs(np.corrcoef(mask.T)[np.triu_indices(3, 1)]).max() > 0.5:
         return "The modalities of a card are dropped together. Draw for each of them."
-    rare = answers.called(answer, how, n, 0.1, np.random.default_rng(1), True)
-    if isinstance(rare, str) or rare is None or not 0.85 < rare.mean() < 0.95:
+    rare = answers.as_array(answers.run(answer, how, n, 0.1, np.random.default_rng(1), True))
+    if not 0.85 < rare.mean() < 0.95:
         return "With rate=0.1, about a tenth is to be 0. Do you keep where you should drop, or ignore the rate?"
     share = mask.mean(axis=0)
     if np.ptp(share) > 0.06:
         return f"The modalities are kept unequally often, {share.round(2)}. Draw at random which one comes back."
-    testing = answers.called(answer, how, n, rate, np.random.default_rng(0), False)
-    if testing is None or isinstance(testing, str) or testing.shape != (n, 3) or not testing.all():
+    testing = answers.as_array(answers.run(answer, how, n, rate, np.random.default_rng(0), False))
+    if testing.shape != (n, 3) or not testing.all():
         return "Outside training nothing is dropped: return ones if training is False."
     return None
 
 
-def _importance(answer: Any) -> str | None:
+def importance(answer: Any) -> str | None:
     """A function (predict, features, labels, block, rng) -> accuracy lost when the block's rows are permuted."""
-    import numpy as np
-
     rng = np.random.default_rng(0)
     n = 2000
     # The label is the product of columns 0 and 1, mostly 1; permuted apart, they agree half the time.
@@ -98,14 +101,8 @@ def _importance(answer: Any) -> str | None:
 
     how = "importance(predict, features, labels, block, rng)"
     value = answers.called(answer, how, predict, sign, labels, slice(0, 2), np.random.default_rng(1))
-    if value is None:
-        return answers.NOT_SOLVED
-    if isinstance(value, str):
-        return value
     if not np.array_equal(sign, before):
         return "You changed the reader's own features. Work on a copy."
-    if value.shape != ():
-        return f"Return one number, not an array of shape {value.shape}."
     moved = [features for features in seen if features.shape == sign.shape and not np.array_equal(features, sign)]
     if not moved:
         return "The model never saw permuted features. Permute the rows of the block, not the labels."
@@ -115,15 +112,8 @@ def _importance(answer: Any) -> str | None:
     if not np.array_equal(moved[-1][:, 2], sign[:, 2]):
         return "Columns outside the block moved, too. Permute the block alone."
     lost = 1 - np.mean((pairs).astype(np.int64) == labels)
-    if np.isclose(value, -lost):
-        return "The sign is wrong: accuracy before minus accuracy after."
-    if np.isclose(value, 1 - lost):
-        return "This is the accuracy after permuting. Return what was lost."
-    return None if np.isclose(value, lost) else f"The accuracy falls by {lost:.3f}; you return {float(value):.3f}."
-
-
-CHECKS: dict[str, Callable[[Any], str | None]] = {
-    "13_late_fusion": _late_fusion,
-    "13_modality_mask": _modality_mask,
-    "13_importance": _importance,
-}
+    mistakes = [
+        (-lost, "The sign is wrong: accuracy before minus accuracy after."),
+        (1 - lost, "This is the accuracy after permuting. Return what was lost."),
+    ]
+    return answers.judge(value, lost, mistakes, f"The accuracy falls by {lost:.3f}; you return {{value:.3f}}.")

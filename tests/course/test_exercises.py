@@ -1,0 +1,826 @@
+"""Every exercise knows the right answer, found here in another way, and has a hint of its own for each usual error."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import precision_recall_fscore_support
+
+from tlutils import course, cut, tuning
+from tlutils.evaluation import calibration, comparison
+from tlutils.models import backbones
+from tlutils.selection import transferability
+from tlutils.tuning import learning_rates
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+stop = keras.ops.stop_gradient
+norm = np.linalg.norm
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Callable[[str, Any], str]:
+    """What a reader is told about an answer."""
+
+    def told(exercise: str, answer: Any) -> str:
+        course.check(exercise, answer)
+        return str(ast.literal_eval(capsys.readouterr().out)["text/plain"])
+
+    return told
+
+
+# 01
+
+
+def level(sizes: Any, transferred: Any, scratch: Any, never: Any = "never") -> Any:
+    return next((n for n, a, b in zip(sizes, transferred, scratch, strict=True) if b >= a), never)
+
+
+# 02
+
+
+def update(t: Any, x: Any, y: Any, rate: float) -> Any:
+    return t - rate * (x @ t - y) @ x / len(y)
+
+
+def update_in_place(t: Any, x: Any, y: Any, rate: float) -> Any:
+    t -= rate * (x @ t - y) @ x / len(y)
+    return t
+
+
+def mask(sizes: Any, frozen_blocks: int) -> Any:
+    return np.repeat(np.arange(len(sizes)) >= frozen_blocks, sizes)
+
+
+def mask_only_in_the_middle(sizes: Any, frozen_blocks: int) -> Any:
+    return np.concatenate([np.zeros(sum(sizes[:frozen_blocks])), np.ones(max(1, sum(sizes[frozen_blocks:])))])
+
+
+# 03
+
+PUBLISHED = 12_848_133  # 25,088 x 512 + 512 + 512 x 5 + 5, by hand
+POOLED = 2_565  # 512 x 5 + 5
+
+
+def program(
+    *,
+    frozen: bool = True,
+    flat: bool = False,
+    outputs: int = 0,
+    loss: Any = "categorical_crossentropy",
+    rate: float = 1e-3,
+) -> Callable[[keras.Model, int], keras.Model]:
+    """Return a solution with some of the usual mistakes in it."""
+
+    def repaired(base: keras.Model, n_classes: int) -> keras.Model:
+        base.trainable = not frozen
+        pool = keras.layers.Flatten() if flat else keras.layers.GlobalAveragePooling2D()
+        model = keras.Sequential([base, pool, keras.layers.Dense(outputs or n_classes, activation="softmax")])
+        if loss:
+            model.compile(keras.optimizers.Adam(rate), loss=loss)
+        return model
+
+    return repaired
+
+
+def all_frozen(base: keras.Model, n_classes: int) -> keras.Model:
+    model = program()(base, n_classes)
+    model.trainable = False
+    return model
+
+
+# 05
+
+RATES = np.geomspace(1e-5, 1, 101)
+# The loss is lowest at 1e-2; training explodes at 1.
+CURVE = learning_rates.RangeTest(RATES, 1 + (np.log10(RATES) + 2) ** 2, 1 + (np.log10(RATES) + 2) ** 2, 1e-3)
+
+
+def freeze_as_in_the_lesson(model: keras.Model) -> int:
+    frozen = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            frozen += freeze_as_in_the_lesson(layer)
+        elif is_norm(layer):
+            layer.trainable = False
+            frozen += 1
+    return frozen
+
+
+def freezing(chosen: Callable[[keras.layers.Layer], bool], answer: Any = 2, nested: bool = True) -> Callable[..., Any]:
+    """Return a function that freezes the chosen layers and returns the answer."""
+
+    def freeze(model: keras.Model) -> Any:
+        layers = model._flatten_layers(include_self=False) if nested else model.layers
+        for layer in layers:
+            if not isinstance(layer, keras.Model) and chosen(layer):
+                layer.trainable = False
+        return answer
+
+    return freeze
+
+
+def is_norm(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.BatchNormalization)
+
+
+def freeze_everything(model: keras.Model) -> int:
+    model.trainable = False
+    return 2
+
+
+def freeze_the_statistics_alone(model: keras.Model) -> int:
+    for layer in model._flatten_layers():
+        if is_norm(layer):
+            layer.momentum = 1.0
+    return 2
+
+
+# 06
+
+
+def per_class_by_scikit_learn(matrix: Any) -> Any:
+    """Unroll the matrix into pictures and let scikit-learn count them again."""
+    true, predicted = np.indices(matrix.shape)
+    counts = matrix.ravel()
+    return precision_recall_fscore_support(true.ravel().repeat(counts), predicted.ravel().repeat(counts))[:3]
+
+
+def per_class(matrix: Any) -> Any:
+    hits = np.diag(matrix)
+    precision, recall = hits / matrix.sum(axis=0), hits / matrix.sum(axis=1)
+    return precision, recall, 2 * precision * recall / (precision + recall)
+
+
+def gaps(labels: Any, probabilities: Any, bins: int) -> Any:
+    """Return the signed gap and the share of the pictures of every bin that is not empty."""
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    edges = np.linspace(0, 1, bins + 1)
+    inside = [(confidence > low) & (confidence <= high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    kept = [chosen for chosen in inside if chosen.any()]
+    found = [(right[chosen].mean() - confidence[chosen].mean(), chosen.mean()) for chosen in kept]
+    return np.array(found).T
+
+
+def ece(labels: Any, probabilities: Any, bins: int) -> Any:
+    return calibration.reliability(labels, probabilities).ece
+
+
+def only_one_right(labels: Any, first: Any, second: Any) -> tuple[int, int]:
+    pairs = [(one == true, two == true) for true, one, two in zip(labels, first, second, strict=True)]
+    return pairs.count((True, False)), pairs.count((False, True))
+
+
+def only_one_right_by_package(labels: Any, first: Any, second: Any) -> tuple[int, int]:
+    test = comparison.mcnemar(labels, first, second)
+    return test.only_first, test.only_second
+
+
+# 08
+
+
+def leep_terms(theta: Any, labels: Any) -> Any:
+    """Return the expected probability of each picture's label, slowly, from the definition."""
+    values = []
+    for row, label in zip(theta, labels, strict=True):
+        of_label = [theta[labels == label, z].sum() / theta[:, z].sum() for z in range(theta.shape[1])]
+        values.append(sum(p * share for p, share in zip(of_label, row, strict=True)))
+    return np.array(values)
+
+
+def leep_with(theta: Any, labels: Any, axis: int | None = 0) -> float:
+    """Compute LEEP with a table that is divided along an axis, or not at all."""
+    joint = np.array([theta[labels == label].sum(axis=0) for label in np.unique(labels)])
+    table = joint / (joint.sum(axis=axis, keepdims=True) if axis is not None else joint.sum())
+    return float(np.log((theta @ table.T)[np.arange(len(labels)), labels]).mean())
+
+
+# 10
+
+
+def power(matrix: Any, p: float) -> Any:
+    values, vectors = np.linalg.eigh(matrix)
+    return vectors * values**p @ vectors.T
+
+
+def cov(rows: Any, identity: float = 1.0) -> Any:
+    return np.cov(rows, rowvar=False) + identity * np.eye(rows.shape[1])
+
+
+def centred(rows: Any) -> Any:
+    return rows - rows.mean(0)
+
+
+def coral(s: Any, t: Any, identity: float = 1.0) -> Any:
+    return centred(s) @ power(cov(s, identity), -0.5) @ power(cov(t, identity), 0.5) + t.mean(0)
+
+
+def coral_by_svd(s: Any, t: Any) -> Any:
+    """Compute it as the notebook does for many features."""
+    x = centred(s)
+    for domain, p in ((s, -0.5), (t, 0.5)):
+        _, spread, v = np.linalg.svd(centred(domain) / np.sqrt(len(domain) - 1), full_matrices=False)
+        x = x + (x @ v.T) * ((spread**2 + 1) ** p - 1) @ v
+    return x + t.mean(0)
+
+
+# 11
+
+
+def sensitivity(y: Any, s: Any, specificity: float) -> float:
+    return float(np.mean(s[y == 1] > np.quantile(s[y == 0], specificity, method="inverted_cdf")))
+
+
+def ppv(se: float, sp: float, prevalence: float) -> float:
+    return se * prevalence / (se * prevalence + (1 - sp) * (1 - prevalence))
+
+
+# 12
+
+
+def tokens(ids: Any) -> Any:
+    return (ids != 0).sum(axis=1)
+
+
+def pooled(a: Any, ids: Any, first: int = 0, last: int = 0) -> Any:
+    """Pool every text alone, from the definition; leave out some of its first and last tokens."""
+    return np.array([row[first : n - last].mean(axis=0) for row, n in zip(a, tokens(ids), strict=True)])
+
+
+def cosine(a: Any, b: Any) -> float:
+    return float(sum(a * b) / np.sqrt(sum(a**2)) / np.sqrt(sum(b**2)))
+
+
+def domain_loss(matrix: Any) -> Any:
+    places = range(len(matrix))
+    away = [np.mean([matrix[i, j] for i in places if i != j]) for j in places]
+    return np.array([matrix[j, j] - away[j] for j in places])
+
+
+# 13
+
+
+def scaled(values: Any) -> Any:
+    return values / values.sum(axis=1, keepdims=True)
+
+
+def there(parts: Any) -> Any:
+    return [part for part in parts if part is not None]
+
+
+def product(parts: Any) -> Any:
+    """Multiply class by class, the slow way, and take the root."""
+    found = there(parts)
+    rows = np.ones_like(found[0])
+    for part in found:
+        rows = rows * part
+    return rows ** (1 / len(found))
+
+
+def modality_mask(n: int, rate: float, rng: np.random.Generator, training: bool) -> Any:
+    if not training:
+        return np.ones((n, 3))
+    kept = rng.random((n, 3)) >= rate
+    for row in kept:
+        if not row.any():
+            row[rng.integers(3)] = True
+    return kept
+
+
+def first_modality_back(n: int, rate: float, rng: np.random.Generator, training: bool) -> Any:
+    kept = rng.random((n, 3)) >= rate
+    kept[~kept.any(axis=1), 0] = True
+    return kept
+
+
+def two_modalities_together(n: int, rate: float, rng: np.random.Generator, training: bool) -> Any:
+    kept = (rng.random((n, 2)) >= rate)[:, [0, 0, 1]]
+    kept[~kept.any(axis=1)] = True
+    return kept
+
+
+def importance(predict: Any, features: Any, labels: Any, block: Any, rng: Any) -> Any:
+    moved = features.copy()
+    moved[:, block] = features[rng.permutation(len(features))][:, block]
+    return (predict(features) == labels).mean() - (predict(moved) == labels).mean()
+
+
+def importance_of_each_column(predict: Any, features: Any, labels: Any, block: Any, rng: Any) -> Any:
+    moved = features.copy()
+    moved[:, block] = rng.permuted(features[:, block], axis=0)
+    return (predict(features) == labels).mean() - (predict(moved) == labels).mean()
+
+
+def importance_in_place(predict: Any, features: Any, labels: Any, block: Any, rng: Any) -> Any:
+    before = (predict(features) == labels).mean()
+    features[:, block] = features[rng.permutation(len(features))][:, block]
+    return before - (predict(features) == labels).mean()
+
+
+def importance_of_all(predict: Any, features: Any, labels: Any, block: Any, rng: Any) -> Any:
+    return importance(predict, features, labels, slice(None), rng)
+
+
+def importance_of_labels(predict: Any, features: Any, labels: Any, block: Any, rng: Any) -> Any:
+    return (predict(features) == labels).mean() - (predict(features) == rng.permutation(labels)).mean()
+
+
+RIGHT: dict[str, list[Any]] = {
+    "00_place_the_cut": ["block3_pool"],
+    "01_trained_parameters": [812_421, 812_421.0, np.int64(812_421)],
+    "01_crossing": [level],
+    "02_update": [update],
+    "02_mask": [mask, lambda sizes, k: mask(sizes, k).astype(float), lambda sizes, k: list(mask(sizes, k))],
+    "02_l2_sp_gradient": [lambda g, t, s, m, p, d: g + np.where(m, p * (t - s), d * t)],
+    "03_head_parameters": [(PUBLISHED, POOLED)],
+    "03_affordable_cut": ["block4_pool"],
+    "03_repaired_program": [program(), program(loss=keras.losses.SparseCategoricalCrossentropy())],
+    # A tenth of the lowest point's rate, within half a decade.
+    "05_range_test": [(rate, CURVE) for rate in (1e-3, 4e-4, 3e-3, np.float32(1e-3))],
+    "05_freeze_batchnorm": [freeze_as_in_the_lesson, tuning.freeze_batchnorm],
+    "06_per_class": [per_class, per_class_by_scikit_learn],
+    "06_ece": [ece, lambda y, p, bins: np.abs(gaps(y, p, bins)[0]) @ gaps(y, p, bins)[1]],
+    "06_only_one_right": [only_one_right, only_one_right_by_package],
+    "08_leep": [transferability.leep, lambda theta, y: np.log(leep_terms(theta, y)).mean()],
+    "08_regret": [
+        lambda s, a: a.max() - a[s.argmax()],
+        lambda s, a: sorted(a)[-1] - max(zip(s, a, strict=True))[1],
+    ],
+    "08_small_modules": [(1096, 2816)],
+    "10_recovered": [lambda a, s, f: (a - s) / (f - s)],
+    "10_coral": [coral, coral_by_svd],
+    "10_reverse": [lambda x, k: (1 + k) * stop(x) - k * x, lambda x, k: stop(x) - k * (x - stop(x))],
+    "11_sensitivity_at_specificity": [sensitivity],
+    "11_ppv": [ppv],
+    "12_mean_pooling": [pooled, lambda a, ids: (a * (ids > 0)[..., None]).sum(axis=1) / tokens(ids)[:, None]],
+    "12_cosine": [cosine, lambda a, b: (a / norm(a)) @ (b / norm(b))],
+    "12_domain_loss": [domain_loss, lambda m: list(domain_loss(m))],
+    "13_late_fusion": [
+        lambda parts: scaled(product(parts)),
+        lambda parts: scaled(np.exp(np.mean([np.log(p) for p in there(parts)], axis=0))),
+    ],
+    "13_modality_mask": [modality_mask],
+    "13_importance": [importance],
+}
+FUNCTIONS = [exercise for exercise, answers in RIGHT.items() if callable(answers[0])]
+
+# A wrong answer, and what it must be told, in a few words.
+WRONG: dict[str, list[tuple[Any, str]]] = {
+    "00_place_the_cut": [
+        ("block4_pool", "only block 5 is left"),
+        ("block5_pool", "feature extraction"),
+        ("block2_pool", "block2_pool lies more than blocks 4 and 5"),
+        ("preprocess", "preprocess lies more than blocks 4 and 5"),
+        ("block3_conv3", "lies inside block 3"),
+        ("block4_conv1", "a part of the block would stay frozen"),
+        ("head", "'head' is no cut point"),
+        (3, "in quotes"),
+        (["block4", "block5"], "in quotes"),
+    ],
+    # The numbers were worked out by hand.
+    "01_trained_parameters": [
+        (811_776, "tail alone"),
+        (443_397, "cut at block4_pool"),
+        (442_752, "block 5 alone"),
+        (645, "head alone"),
+        (921_429, "whole network"),
+        (109_008, "frozen parameters"),
+        (811_648, "forgot the biases"),
+        (812_416, "five biases"),
+        (886_149, "takes 64 channels"),
+        (814_341, "not 512"),
+        (12, "It is not 12"),
+        ("812421", "one whole number"),
+        (0.5, "one whole number"),
+        (float("nan"), "one whole number"),
+        (True, "one whole number"),
+    ],
+    "01_crossing": [
+        (lambda sizes, a, b: level(range(5), a, b), "position in the list"),
+        (lambda sizes, a, b: level(sizes, b, a), "where transfer is ahead"),
+        (lambda sizes, a, b: level(sizes[::-1], b[::-1], a[::-1]), "still ahead"),
+        (lambda sizes, a, b: level(sizes[::-1], a[::-1], b[::-1]), "Return the first."),
+        (lambda sizes, a, b: level(sizes, np.array(a) + 1e-9, b), "compare with >="),
+        (lambda sizes, a, b: level(sizes[1:], a[1:], b[1:]), "from the first size on"),
+        (lambda sizes, a, b: level(sizes, a, b, 2 * sizes[-1]), "Nothing was measured there"),
+        (lambda sizes, a, b: level(sizes, a, b, None), 'the word "never"'),
+        (
+            lambda sizes, a, b: next(n for n, p, q in zip(sizes, a, b, strict=True) if q >= p),
+            "stops with StopIteration",
+        ),
+        (lambda sizes, a, b: 10, "level from 50 labels per class on; you return 10"),
+    ],
+    "02_update": [
+        (lambda t, x, y, a: t + a * (x @ t - y) @ x / len(y), "that climbs"),
+        (lambda t, x, y, a: t - a * (y - x @ t) @ x / len(y), "that climbs"),
+        (lambda t, x, y, a: t - a * (x @ t - y) @ x, "forgot the mean"),
+        (lambda t, x, y, a: t + a * (x @ t - y) @ x, "Two mistakes"),
+        (lambda t, x, y, a: t - a * 2 * (x @ t - y) @ x / len(y), "Twice too far"),
+        (lambda t, x, y, a: t - (x @ t - y) @ x / len(y), "forgot the learning rate"),
+        (lambda t, x, y, a: (x @ t - y) @ x / len(y), "That is the gradient"),
+        (lambda t, x, y, a: -a * (x @ t - y) @ x / len(y), "step alone"),
+        (lambda t, x, y, a: update(t, x, x @ t, a), "A prediction in the place of the label"),
+        (update_in_place, "in place"),
+        (lambda t, x, y, a: t - a * np.mean(x @ t - y) * x.mean(axis=0), "then average"),
+        (lambda t, x, y, a: t - a * (x @ t - y), "stops with ValueError"),
+        (lambda t, x, y, a: np.mean((x @ t - y) ** 2) / 2, "what you return ()"),
+        (lambda t, x, y, a: t - a * np.sign((x @ t - y) @ x), "Chain rule"),
+    ],
+    "02_mask": [
+        (lambda sizes, k: ~mask(sizes, k), "wrong side"),
+        (lambda sizes, k: mask(sizes, k - 1), "one too few"),
+        (lambda sizes, k: mask(sizes, k + 1), "one too many"),
+        (lambda sizes, k: np.arange(len(sizes)) >= k, "one number per block"),
+        (lambda sizes, k: np.arange(sum(sizes)) >= k, "Freeze 2 blocks"),
+        (lambda sizes, k: np.ones(sum(sizes[k:])), "there are 8 parameters; you return the shape (3,)"),
+        (lambda sizes, k: np.ones(sum(sizes)), "you return [1.0"),
+        (mask_only_in_the_middle, "Try frozen_blocks=0"),
+        (lambda sizes, k: mask(sizes, k) if 1 / k else None, "Try frozen_blocks=0"),
+    ],
+    "02_l2_sp_gradient": [
+        (lambda g, t, s, m, p, d: g + np.where(m, p * (s - t), d * t), "sign of the pull"),
+        (lambda g, t, s, m, p, d: g - np.where(m, p * (t - s), d * t), "drives away"),
+        (lambda g, t, s, m, p, d: g + 2 * np.where(m, p * (t - s), d * t), "cancels the 2"),
+        (lambda g, t, s, m, p, d: g + np.where(m, p * (t - s), 0), "lack their decay"),
+        (lambda g, t, s, m, p, d: g + p * (t - s), "have no source value"),
+        (lambda g, t, s, m, p, d: g + np.where(m, p * t, d * t), "plain L2"),
+        (lambda g, t, s, m, p, d: g + np.where(m, d * t, p * (t - s)), "wrong side"),
+        (lambda g, t, s, m, p, d: g + p * (t - s) + d * t, "one of the two terms"),
+        (lambda g, t, s, m, p, d: np.where(m, p * (t - s), d * t), "penalty alone"),
+        (lambda g, t, s, m, p, d: g + np.where(m, p / 2 * (t - s) ** 2, d / 2 * t**2), "Not the right numbers"),
+        (lambda g, t, s, m, p, d: p / 2 * np.sum((t - s) ** 2), "what you return ()"),
+    ],
+    "03_head_parameters": [
+        ((PUBLISHED - 517, POOLED), "forgot the biases"),
+        ((PUBLISHED - 2_565, POOLED), "first dense layer alone"),
+        ((512 * 512, POOLED), "Flatten turns"),
+        ((PUBLISHED, ...), "Give both"),
+        ((PUBLISHED, "2565"), "two whole numbers"),
+        ((PUBLISHED, POOLED - 5), "lacks its 5 biases"),
+        ((PUBLISHED, 125_445), "one number per channel"),
+        ((PUBLISHED, 7), "has not 7"),
+    ],
+    "03_affordable_cut": [
+        ("block5_pool", "nothing to train"),
+        ("block3_pool", "One block too many"),
+        ("preprocess", "budget bites at the end"),
+        ("block5_conv1", "is no cut point"),
+        (4, "name of a cut point"),
+    ],
+    "03_repaired_program": [
+        (program(frozen=False), "Fault 1"),
+        (program(flat=True), "Fault 7"),
+        (program(outputs=1000), "1000 outputs"),
+        (program(loss=None), "Compile the model"),
+        (program(rate=1.0), "too large for Adam"),
+        (all_frozen, "Everything is frozen"),
+        (program(loss="no such loss"), "The model does not train"),
+        (lambda base, n_classes: keras.optimizers.Adam(lr=1e-3), "stops with"),
+        (lambda base, n_classes: base, "outputs; it should have"),
+        (lambda base, n_classes: "a model", "Return a keras.Model"),
+    ],
+    "05_range_test": [
+        ((1e-2, CURVE), "one decade to the left"),
+        ((0.3, CURVE), "on its way up"),
+        ((10, CURVE), "right of the whole curve"),
+        ((1e-4, CURVE), "safe but slow, 10 times"),
+        ((1e-6, CURVE), "left of the whole curve"),
+        ((0, CURVE), "left of the whole curve"),
+        ((-3, CURVE), "write 1e-3"),
+        (("1e-3", CURVE), "Give one number"),
+        ((True, CURVE), "Give one number"),
+        ((RATES, CURVE), "Give one number"),
+        ((np.inf, CURVE), "Give one finite number"),
+    ],
+    "05_freeze_batchnorm": [
+        (freezing(is_norm, nested=False), "nested model trains on"),
+        (freeze_everything, "Everything is frozen"),
+        (freezing(lambda layer: not is_norm(layer)), "wrong side"),
+        (freezing(lambda layer: is_norm(layer) or isinstance(layer, keras.layers.Dense)), "Other layers are frozen"),
+        (freezing(lambda layer: "bn" in layer.name or "batch" in layer.name), "Nothing is frozen"),
+        (freezing(lambda layer: layer.name == "inside"), "the one outside is not"),
+        (freeze_the_statistics_alone, "scale and shift still learn"),
+        (freezing(is_norm, None), "return how many"),
+        (freezing(is_norm, 1), "you return 1"),
+    ],
+    "06_per_class": [
+        (lambda m: per_class(m.T), "swapped"),
+        (lambda m: (np.diag(m) / m.sum(),) * 3, "divide by all pictures"),
+        (lambda m: (1 - per_class(m)[0], *per_class(m)[1:]), "Precision is not right"),
+        (lambda m: (per_class(m)[0], *per_class(m)[:2]), "Recall is not"),
+        (lambda m: (*per_class(m)[:2], sum(per_class(m)[:2]) / 2), "harmonic"),
+        (lambda m: (*per_class(m)[:2], per_class(m)[0] * per_class(m)[1]), "F1 is 2PR"),
+        (lambda m: [part.mean() for part in per_class(m)], "one number per class"),
+        (lambda m: np.trace(m), "three arrays"),
+    ],
+    "06_ece": [
+        (lambda y, p, bins: np.prod(gaps(y, p, bins), axis=0).sum(), "cancel"),
+        (lambda y, p, bins: -np.prod(gaps(y, p, bins), axis=0).sum(), "cancel"),
+        (lambda y, p, bins: np.abs(gaps(y, p, bins)[0]).mean(), "same weight"),
+        (lambda y, p, bins: np.abs(gaps(y, p, bins)[0]).sum() / bins, "same weight"),
+        (lambda y, p, bins: np.nan, "some bins are empty"),
+        (lambda y, p, bins: "0.08", "Return one number, not '0.08'"),
+        (lambda y, p, bins: gaps(y, p, bins)[0] ** 2 @ gaps(y, p, bins)[1], "squared"),
+        (lambda y, p, bins: np.abs((p.argmax(axis=1) == y) - p.max(axis=1)).mean(), "within each bin first"),
+        (lambda y, p, bins: (1 - p[np.arange(len(y)), y]).mean(), "confidence is the largest"),
+        (lambda y, p, bins: 100 * ece(y, p, bins), "per cent"),
+        (lambda y, p, bins: len(y) * ece(y, p, bins), "divide by their number"),
+        (lambda y, p, bins: np.abs(gaps(y, p, bins)[0]), "one number"),
+        (lambda y, p, bins: 0.5, "Not 0.500"),
+    ],
+    "06_only_one_right": [
+        (lambda y, a, b: only_one_right(y, b, a), "swapped"),
+        (lambda y, a, b: ((a != y).sum(), (b != y).sum()), "mistakes of each model"),
+        (lambda y, a, b: ((b != y).sum(), (a != y).sum()), "mistakes of the other"),
+        (lambda y, a, b: ((a == y).sum(), (b == y).sum()), "that each model gets right"),
+        (lambda y, a, b: ((a != b).sum(), (a != b).sum()), "must also be right"),
+        (lambda y, a, b: (0, 0), "Not (0, 0)"),
+        (lambda y, a, b: 3, "two counts"),
+    ],
+    "08_leep": [
+        (lambda theta, y: -transferability.leep(theta, y), "sign is wrong"),
+        (lambda theta, y: np.log(leep_terms(theta, y)).sum(), "divide by their number"),
+        (lambda theta, y: leep_terms(theta, y).mean(), "logarithm of each"),
+        (lambda theta, y: np.log(leep_terms(theta, y).mean()), "mean of the logarithms"),
+        (lambda theta, y: leep_with(theta, y, axis=1), "sums to 1 over y"),
+        (lambda theta, y: leep_with(theta, y, axis=None), "Divide by P(z)"),
+        (lambda theta, y: leep_with(np.eye(theta.shape[1])[theta.argmax(axis=1)], y), "likeliest source class"),
+        (lambda theta, y: np.log(leep_terms(theta, y)), "one number"),
+        (lambda theta, y: "-0.4", "Return one number, not '-0.4'"),
+        (lambda theta, y: {"leep": -0.4}, "Return one number, not {"),
+        (lambda theta, y: 0.5, "Not 0.500"),
+    ],
+    "08_regret": [
+        (lambda s, a: a[s.argmax()] - a.max(), "sign is wrong"),
+        (lambda s, a: a[s.argmax()], "accuracy of the chosen"),
+        (lambda s, a: a.max() - a[s.argmin()], "lowest score"),
+        (lambda s, a: a.max() - s.max(), "subtracted a score"),
+        (lambda s, a: s.max() - s[a.argmax()], "difference of two scores"),
+        (lambda s, a: a.max() - a[a.argmax()], "best with itself"),
+        (lambda s, a: (a > a[s.argmax()]).sum(), "place in the ranking"),
+        (lambda s, a: (s > s[a.argmax()]).sum(), "place in the ranking"),
+        (lambda s, a: 100 * (a.max() - a[s.argmax()]), "in points"),
+        (lambda s, a: a.max() - a.mean(), "at random"),
+        (lambda s, a: a.max() - a, "one number"),
+        (lambda s, a: "0.21", "Return one number, not '0.21'"),
+        (lambda s, a: 0.5, "Not 0.500"),
+    ],
+    "08_small_modules": [
+        (1096, "two whole numbers"),
+        ((1096, "many"), "two whole numbers"),
+        ((float("nan"), 1), "two whole numbers"),
+        ((1096, float("inf")), "two whole numbers"),
+        ((520, 2816), "counted one way"),
+        ((576, 2816), "counted one way"),
+        ((1024, 2816), "forgot the adapter's biases"),
+        ((9216, 2816), "1 x 1, not 3 x 3"),
+        ((9288, 2816), "1 x 1, not 3 x 3"),
+        ((4160, 2816), "without the bottleneck"),
+        ((7, 2816), "does not have 7"),
+        ((1096, 73728), "kernel itself"),
+        ((1096, 73856), "whole convolution"),
+        ((1096, 768), "3 x 3 x 64 x 4"),
+        ((1096, 6912), "Only the first factor"),
+        ((1096, 2304), "second brings"),
+        ((1096, 512), "The first is a 3 x 3 kernel"),
+        ((1096, 2944), "no bias"),
+        ((1096, 7), "Not 7"),
+    ],
+    "10_recovered": [
+        (lambda a, s, f: (a - s) / f, "You divide by full."),
+        (lambda a, s, f: (a - s) / s, "You divide by shifted"),
+        (lambda a, s, f: a - s, "gain in accuracy"),
+        (lambda a, s, f: (a - s) / (1 - s), "You divide by 1 - shifted"),
+        (lambda a, s, f: (f - a) / (f - s), "still missing"),
+        (lambda a, s, f: (s - a) / (f - s), "sign is wrong"),
+        (lambda a, s, f: a / f, "nothing is recovered"),
+        (lambda a, s, f: (a - s) / (f - a), "You divide by full - adapted"),
+        (lambda a, s, f: max(0, (a - s) / (f - s)), "Do not clip"),
+        (lambda a, s, f: [a, s], "one number"),
+        (lambda a, s, f: 0.123, "not 0.12"),
+        (lambda a, s, f: a / 0, "stops with ZeroDivisionError"),
+    ],
+    "10_coral": [
+        (lambda s, t: coral(s, t, 0.0), "forgot + I"),
+        (lambda s, t: centred(s) @ power(cov(t), 0.5) @ power(cov(s), -0.5) + t.mean(0), "transposed"),
+        (lambda s, t: centred(s) @ power(cov(s), -0.5) @ power(cov(s), 0.5) + t.mean(0), "one undoes the other"),
+        (lambda s, t: centred(s) @ power(cov(s), -0.5) + t.mean(0), "white now"),
+        (lambda s, t: centred(s) + t.mean(0), "mean alone"),
+        (lambda s, t: (s - t.mean(0)) @ power(cov(s), -0.5) @ power(cov(t), 0.5) + t.mean(0), "its own"),
+        (lambda s, t: s @ power(cov(s), -0.5) @ power(cov(t), 0.5), "left as they fall"),
+        (lambda s, t: s @ power(cov(s), -0.5) @ power(cov(t), 0.5) + t.mean(0), "Centre the source rows"),
+        (lambda s, t: coral(s, t) - t.mean(0), "forgot to add"),
+        (lambda s, t: coral(s, t) - t.mean(0) + s.mean(0), "You add the source's mean"),
+        (lambda s, t: centred(s) @ power(cov(t), -0.5) @ power(cov(s), 0.5) + t.mean(0), "swapped in the roots"),
+        (lambda s, t: centred(s) @ power(cov(s), 0.5) @ power(cov(t), -0.5) + t.mean(0), "exponents are swapped"),
+        (lambda s, t: centred(s) @ power(cov(s), -1) @ cov(t) + t.mean(0), "square roots"),
+        (lambda s, t: coral(t, s), "target's rows"),
+        (lambda s, t: s[:, :2], "of shape (40, 3)"),
+        (lambda s, t: s * 0, "mean of the moved rows"),
+        (lambda s, t: 0 * s + t.mean(0), "covariance does not"),
+        (lambda s, t: s @ t, "stops with ValueError"),
+    ],
+    "10_reverse": [
+        (lambda x, k: -k * x, "Forwards nothing may change"),
+        (lambda x, k: (1 - k) * stop(x) + k * x, "+strength"),
+        (lambda x, k: stop(x), "derivative is 0"),
+        (lambda x, k: x, "nothing is reversed"),
+        (lambda x, k: 2 * stop(x) - x, "whatever the strength"),
+        (lambda x, k: (1 + k * k) * stop(x) - k * k * x, "must be -0.5"),
+        (lambda x, k: 1.5 * stop(x) - 0.5 * x, "At strength 2"),
+        (lambda x, k: (1 + k) * stop(x) - k * x if k < 1 else x.nothing, "stops with AttributeError"),
+        (lambda x, k: "x", "Return a tensor"),
+    ],
+    "11_sensitivity_at_specificity": [
+        (lambda y, s, c: np.mean(s[y == 1] > np.quantile(s[y == 1], c)), "from the positives' scores"),
+        (lambda y, s, c: np.mean(s[y == 0] > np.quantile(s[y == 0], c)), "false alarms"),
+        (lambda y, s, c: np.mean(s[y == 1] > np.quantile(s, c)), "all pictures"),
+        (lambda y, s, c: np.mean(s[y == 1] > np.quantile(s[y == 0], 1 - c)), "10 % of the negatives"),
+        (lambda y, s, c: 1 - sensitivity(y, s, c), "missed"),
+        (lambda y, s, c: np.mean(s[y == 0] < np.quantile(s[y == 1], 1 - c)), "swapped"),
+        (lambda y, s, c: np.mean(s > np.quantile(s[y == 0], c)), "You divide by all pictures"),
+        (lambda y, s, c: np.mean(y[s > np.quantile(s[y == 0], c)]), "precision"),
+        (lambda y, s, c: np.mean(s[y == 1] >= np.quantile(s[y == 0], c, method="inverted_cdf")), "Compare with >"),
+        (lambda y, s, c: 0.5, "you find 0.500"),
+        (lambda y, s, c: np.nan, "you find nan"),
+        (lambda y, s, c: s[y == 1] > 0, "one number"),
+        (lambda y, s, c: "0.62", "Return one number, not '0.62'"),
+    ],
+    "11_ppv": [
+        (lambda se, sp, p: se / (se + 1 - sp), "prevalence is missing"),
+        (lambda se, sp, p: ppv(sp, se, p), "swapped"),
+        (lambda se, sp, p: ppv(sp, se, 1 - p), "negative predictive value"),
+        (lambda se, sp, p: se * p / (se * p + 1 - sp), "multiply 1 - specificity"),
+        (lambda se, sp, p: se * p / (se * p + sp * (1 - p)), "You divide by the healthy without an alarm"),
+        (lambda se, sp, p: se * p, "share of all alarms"),
+        (lambda se, sp, p: ppv(se, sp, p) / (1 - ppv(se, sp, p)), "odds"),
+        (lambda se, sp, p: 1 - ppv(se, sp, p), "share of false alarms"),
+        (lambda se, sp, p: ppv(0.8, 0.9, 0.02), "Use the arguments"),
+        (lambda se, sp, p: 0.5, "you return 0.500"),
+        (lambda se, sp, p: [0.5], "one number"),
+    ],
+    "12_mean_pooling": [
+        (lambda a, ids: a.mean(axis=1), "padded length"),
+        (lambda a, ids: a.sum(axis=1), "That is the sum"),
+        (lambda a, ids: a[:, 0], "[CLS]"),
+        (lambda a, ids: a.max(axis=1), "largest"),
+        (lambda a, ids: a.sum(axis=1) / tokens(ids).mean(), "same number"),
+        (lambda a, ids: pooled(a, ids, 1, 1), "leave out"),
+        (lambda a, ids: a.sum(axis=1) / ((ids == 0).sum(axis=1)[:, None] + 1e-12), "wrong side"),
+        (lambda a, ids: a.sum(axis=1) / np.where(ids == 0, 1, np.nan).sum(axis=1)[:, None], "not finite"),
+        (lambda a, ids: pooled(a, ids) / norm(pooled(a, ids), axis=1, keepdims=True), "length 1"),
+        (lambda a, ids: a.mean(axis=2), "one vector per text"),
+        (lambda a, ids: a.sum(axis=1) / 7, "Not yet"),
+        (lambda a, ids: a / ids, "stops with ValueError"),
+    ],
+    "12_cosine": [
+        (lambda a, b: a @ b, "any length"),
+        (lambda a, b: norm(a - b), "distance"),
+        (lambda a, b: 1 - cosine(a, b), "cosine distance"),
+        (lambda a, b: -cosine(a, b), "sign"),
+        (lambda a, b: np.arccos(cosine(a, b)), "That is the angle. "),
+        (lambda a, b: np.degrees(np.arccos(cosine(a, b))), "degrees"),
+        (lambda a, b: a @ b / (a @ a) / (b @ b), "squared lengths"),
+        (lambda a, b: a @ b / norm(a), "first length only"),
+        (lambda a, b: a @ b / norm(b), "second length only"),
+        (lambda a, b: np.corrcoef(a, b)[0, 1], "correlation"),
+        (lambda a, b: a * b, "one number"),
+        (lambda a, b: 0.123, "Not 0.123"),
+        (lambda a, b: a @ b[:2], "stops with ValueError"),
+    ],
+    "12_domain_loss": [
+        (lambda m: -domain_loss(m), "sign"),
+        (lambda m: domain_loss(m.T), "rows"),
+        (lambda m: np.diag(m) - m.mean(axis=0), "Leave the diagonal out"),
+        (lambda m: np.diag(m) - (m.sum(axis=0) - np.diag(m)) / 3, "divide by all domains"),
+        (lambda m: np.diag(m) - (m - 9 * np.eye(3)).max(axis=0), "best of the others"),
+        (lambda m: np.diag(m) - domain_loss(m), "Subtract it"),
+        (np.diag, "diagonal alone"),
+        (lambda m: domain_loss(m) / np.diag(m), "relative"),
+        (lambda m: 100 * domain_loss(m), "points"),
+        (lambda m: domain_loss(m).mean(), "mean over the domains"),
+        (lambda m: m, "one number for each"),
+        (lambda m: m[0], "Not yet"),
+    ],
+    "13_late_fusion": [
+        (lambda parts: np.mean(there(parts), axis=0), "mean of the probabilities"),
+        (lambda parts: np.mean(np.log(there(parts)), axis=0), "These are logarithms"),
+        (product, "do not sum to 1"),
+        (lambda parts: scaled(product(parts) ** 2), "not the geometric mean of the probabilities"),
+        (lambda parts: scaled(product(parts))[0], "one row per card"),
+        (lambda parts: scaled(np.exp(sum(np.log(p) for p in parts) / 3)), "leave it out. The function stops with"),
+        (lambda parts: scaled(np.exp(sum(np.log(p) for p in there(parts)) / 3)), "still divide by 3"),
+        (lambda parts: None if len(there(parts)) == 2 else scaled(product(parts)), "leave it out."),
+        (lambda parts: scaled(product(parts) ** (len(there(parts)) - 2)), "mean of those that are there"),
+    ],
+    "13_modality_mask": [
+        (lambda n, rate, rng, training: rng.random((n, 2944)) >= rate, "whole modalities"),
+        (lambda n, rate, rng, training: rng.random(3) >= rate, "draw of its own"),
+        (lambda n, rate, rng, training: rng.random((n, 3)) >= rate, "lose all three"),
+        (lambda n, rate, rng, training: np.ones((n, 3)), "Nothing is dropped"),
+        (
+            lambda n, rate, rng, training: modality_mask(n, rate, rng, training) / (1 - rate),
+            "other values than 0 and 1",
+        ),
+        (lambda n, rate, rng, training: modality_mask(n, 1 - rate, rng, training), "keep where you should drop"),
+        (two_modalities_together, "dropped together"),
+        (first_modality_back, "unequally often"),
+        (lambda n, rate, rng, training: modality_mask(n, rate, rng, True), "Outside training"),
+        (lambda n, rate, rng, training: modality_mask(n, rate, rng, True) if training else None, "Outside training"),
+    ],
+    "13_importance": [
+        (lambda *arguments: -importance(*arguments), "sign is wrong"),
+        (lambda *arguments: 1 - importance(*arguments), "accuracy after permuting"),
+        (lambda *arguments: 2 * importance(*arguments), "The accuracy falls by"),
+        (lambda *arguments: [importance(*arguments)], "Return one number, not an array of shape (1,)"),
+        (importance_of_each_column, "permuted apart"),
+        (importance_in_place, "Work on a copy"),
+        (importance_of_all, "outside the block"),
+        (importance_of_labels, "not the labels"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("exercise", "answer"), [(name, answer) for name, given in RIGHT.items() for answer in given])
+def test_a_right_answer_is_right_however_it_was_found(told: Any, exercise: str, answer: Any) -> None:
+    assert told(exercise, answer) == "✓ Right."
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer", "words"),
+    [pytest.param(name, *row, id=f"{name}: {row[1]}") for name, table in WRONG.items() for row in table],
+)
+def test_a_usual_error_gets_its_own_hint(told: Any, exercise: str, answer: Any, words: str) -> None:
+    hint = told(exercise, answer)
+    assert hint.startswith("✗") and words in hint
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer"),
+    [(name, ...) for name in RIGHT if name not in FUNCTIONS]
+    + [(name, lambda *_: None) for name in FUNCTIONS]
+    + [(name, lambda *_: ...) for name in FUNCTIONS if name != "01_crossing"]
+    + [("03_head_parameters", (..., ...)), ("05_range_test", (..., CURVE)), ("08_small_modules", (1096, ...))],
+)
+def test_an_untouched_stub_counts_as_not_solved(told: Any, exercise: str, answer: Any) -> None:
+    assert told(exercise, answer).startswith("○ Not solved yet")
+
+
+@pytest.mark.parametrize("exercise", FUNCTIONS)
+def test_where_a_function_is_asked_for_nothing_else_will_do(told: Any, exercise: str) -> None:
+    assert "Define a function" in told(exercise, 0.1)
+
+
+@pytest.mark.parametrize("exercise", FUNCTIONS)
+def test_a_function_that_fails_without_a_message_is_told_what_it_raised(told: Any, exercise: str) -> None:
+    def fails(*arguments: Any) -> None:
+        raise AssertionError
+
+    assert "The function stops with AssertionError" in told(exercise, fails)
+
+
+@pytest.fixture(scope="module")
+def tails() -> dict[str, keras.Model]:
+    """What lies behind every cut point of vgg16_mini."""
+    model = backbones.load("vgg16_mini", weights=None).model
+    return {at: cut.cut(model, at)[1] for at in backbones.CATALOGUE["vgg16_mini"].cuts}
+
+
+def test_the_cut_that_leaves_blocks_4_and_5_is_right_and_no_other(told: Any, tails: dict[str, keras.Model]) -> None:
+    blocks = {at: {layer.name.split("_")[0] for layer in tail.layers if layer.weights} for at, tail in tails.items()}
+    right = [at for at in tails if told("00_place_the_cut", at) == "✓ Right."]
+    assert right == [at for at in tails if blocks[at] == {"block4", "block5"}] == ["block3_pool"]
+
+
+def test_the_earliest_cut_within_the_budget_is_right_and_no_other(told: Any, tails: dict[str, keras.Model]) -> None:
+    affordable = [at for at, tail in tails.items() if tail.count_params() <= 500_000]
+    assert [at for at in tails if told("03_affordable_cut", at) == "✓ Right."] == affordable[:1]
+
+
+@pytest.mark.parametrize(
+    ("at", "words"), [("block3_pool", "Right."), ("block4_pool", "That is the cut at block4_pool")]
+)
+def test_keras_counts_as_many_trained_parameters(told: Any, tails: dict[str, keras.Model], at: str, words: str) -> None:
+    head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(5)]
+    assert words in told("01_trained_parameters", keras.Sequential([tails[at], *head]).count_params())
+
+
+def test_keras_counts_as_many_parameters_of_the_two_heads(told: Any) -> None:
+    dense, inputs = keras.layers.Dense, keras.Input((7, 7, 512))
+    published = keras.Sequential([inputs, keras.layers.Flatten(), dense(512), dense(5)])
+    pooled = keras.Sequential([inputs, keras.layers.GlobalAveragePooling2D(), dense(5)])
+    assert told("03_head_parameters", (published.count_params(), pooled.count_params())) == "✓ Right."
+
+
+def test_keras_counts_as_many_parameters_of_the_small_modules(told: Any) -> None:
+    inputs = keras.Input((8, 8, 64))
+    adapter = keras.Model(inputs, keras.layers.Conv2D(64, 1)(keras.layers.Conv2D(8, 1)(inputs)))
+    convolution = keras.layers.Conv2D(128, 3)
+    convolution.build((None, 8, 8, 64))
+    before = convolution.count_params()
+    convolution.enable_lora(4)
+    assert told("08_small_modules", (adapter.count_params(), convolution.count_params() - before)) == "✓ Right."
