@@ -9,7 +9,6 @@ import time
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, example, given
 from hypothesis import settings as hypothesis_settings
@@ -19,7 +18,6 @@ from tlutils import datasets, settings
 from tlutils.datasets import tables
 from tlutils.settings import UserError
 
-REAL = Path(__file__).resolve().parents[2] / "shared" / "real" / "text"
 HEADED = "sentence,label\nIt glows.,good\nIt broke.,bad\n"
 
 
@@ -42,7 +40,8 @@ def pairs(found: datasets.Sentences) -> list[tuple[str, str]]:
 
 
 LAMPS = [("It glows.", "good"), ("It broke.", "bad")]
-cell = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")).filter(str.strip)
+# What a reader of tables may take for its own: separators, marks, and line ends of every kind, as text.
+cell = st.text(st.sampled_from('ab \t;,"\\\r\n\x0b\x1c\x85\u2028é'), max_size=8).filter(str.strip)
 
 
 @given(
@@ -54,7 +53,7 @@ cell = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 @example(rows=[(",\n", "x"), (" a\r", "y ")], separator=",", quoting=csv.QUOTE_MINIMAL)
 @example(rows=[("a;b", "x"), ("c;d", "y")], separator=",", quoting=csv.QUOTE_MINIMAL)
 @hypothesis_settings(
-    deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 def test_whatever_a_csv_writer_wrote_comes_back_unchanged(tmp_path, rows, separator, quoting):
     # A text that contains the end of one row and the beginning of another cannot be told from stray quotation marks.
@@ -68,10 +67,8 @@ def test_whatever_a_csv_writer_wrote_comes_back_unchanged(tmp_path, rows, separa
 
 
 @pytest.mark.parametrize("name", ["amazon_cells", "imdb", "yelp"])
-def test_real_reviews_with_stray_quotation_marks_give_all_thousand_rows(name):
-    path = REAL / f"{name}_labelled.txt"
-    if not path.exists():
-        pytest.skip("the real reviews are not on this machine")
+def test_real_reviews_with_stray_quotation_marks_give_all_thousand_rows(real_data, name):
+    path = real_data / "text" / f"{name}_labelled.txt"
     found = tables.from_csv(path, "1", "2")
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n") if line]
     assert len(found) == 1000
@@ -161,35 +158,6 @@ def test_equal_sentences_share_a_group_whatever_their_case_spaces_and_accents(tm
     assert len(set(groups.tolist())) == 3
 
 
-def test_a_split_puts_no_group_on_two_sides():
-    found = tables.reviews()
-    double = found.subset(np.r_[np.arange(60), np.arange(60)])
-    split = datasets.split(double, labels_per_class=None, seed=1)
-    sides = [set(double.groups[side].tolist()) for side in (split.train, split.validation, split.test)]
-    assert sum(map(len, sides)) == len(set.union(*sides)) == 60
-
-
-def test_a_subset_keeps_the_order_asked_for_and_all_classes():
-    found = tables.reviews()
-    part = found.subset([7, 2])
-    assert part.texts == (found.texts[7], found.texts[2]) and len(part) == 2
-    assert part.labels.tolist() == found.labels[[7, 2]].tolist()
-    assert part.columns["domain"].tolist() == [found.columns["domain"][7], found.columns["domain"][2]]
-    assert len(found.subset([])) == 0 and found.subset([]).class_names == found.class_names
-
-
-def test_a_table_in_the_notebook_shows_names_as_text(tmp_path):
-    found = tables.from_csv(table(tmp_path, HEADED.replace("good", "<b>")), "sentence", "label")
-    assert "&lt;b&gt;" in found._repr_html_() and "sentences" in found._repr_html_()
-
-
-def test_attributes_of_unequal_length_are_refused():
-    with pytest.raises(ValueError, match="one entry for each text"):
-        datasets.Sentences("x", ("a",), np.array([0, 1]), ("p", "q"), np.array([0]))
-    with pytest.raises(ValueError, match="0 to 0"):
-        datasets.Sentences("x", ("a",), np.array([1]), ("p",), np.array([0]))
-
-
 def test_rows_without_text_or_label_are_left_out_with_their_lines(tmp_path):
     content = HEADED + '"Two\nlines",good\n  ,bad\nNo label,\n'
     with pytest.warns(tables.UnusableRow, match="lines 6, 7") as caught:
@@ -198,25 +166,14 @@ def test_rows_without_text_or_label_are_left_out_with_their_lines(tmp_path):
     assert [warning.filename for warning in caught] == [__file__]
 
 
-@pytest.mark.parametrize(("rare", "times"), [("Good", 20), ("go od", 20), ("goood", 1), ("good ", 1)])
-def test_classes_that_may_be_one_are_named_and_not_merged(tmp_path, rare, times):
-    body = "".join(f"It glows {n}.,good\nIt broke {n}.,bad\n" for n in range(20))
-    body += "".join(f"It shines {n}.,{rare}\n" for n in range(times))
+@pytest.mark.parametrize("other", ["Good", "go od", "good "])
+def test_classes_that_differ_in_case_and_spaces_only_are_named_and_not_merged(tmp_path, other):
+    content = HEADED + f"It shines.,{other}\nIt is fine.,goods\n"
     with pytest.warns(tables.DoubtfulClass) as caught:
-        found = tables.from_csv(table(tmp_path, "sentence,label\n" + body), "sentence", "label")
+        found = tables.from_csv(table(tmp_path, content), "sentence", "label")
     [message] = [str(warning.message) for warning in caught]
-    assert "'good' (20)" in message and f"'{rare}' ({times})" in message and "'bad'" not in message
-    assert set(found.class_names) == {"good", "bad", rare}
-
-
-def test_similar_names_of_common_classes_are_no_misspelling(tmp_path):
-    body = "".join(f"It glows {n}.,class1\nIt broke {n}.,class2\n" for n in range(9))
-    assert len(read(tmp_path, "sentence,label\n" + body)) == 18
-
-
-def test_a_header_that_was_read_as_a_sentence_is_pointed_out(tmp_path):
-    with pytest.warns(tables.DoubtfulClass, match="'sentence' with the label 'label', may be a header"):
-        tables.from_csv(table(tmp_path, HEADED), 0, 1)
+    assert "'good'" in message and repr(other) in message and "'bad'" not in message and "'goods'" not in message
+    assert set(found.class_names) == {"good", "bad", "goods", other}
 
 
 def test_the_same_sentence_under_two_labels_is_named_with_its_lines(tmp_path):
@@ -239,19 +196,27 @@ def test_the_same_sentence_under_two_labels_is_named_with_its_lines(tmp_path):
         ),
         (b"\xff\xfea", ("sentence", "label"), "not UTF-16"),
         ("one column\nonly\n", ("sentence", "label"), "no table.*tab: 1 column in line 1"),
-        (HEADED + "Oh, well, it glows,good\n", ("sentence", "label"), "comma: 2 columns in line 1, 4 in line 4"),
-        (HEADED, ("sentense", "label"), "text_column='sentense'.*'sentence', 'label'.*mean 'sentence'"),
+        (
+            HEADED + "Oh, well, it glows,good\n",
+            ("sentence", "label"),
+            "comma: 2 columns in line 1, 4 columns in line 4",
+        ),
+        (HEADED, ("sentense", "label"), "text_column='sentense'.*'sentence', 'label'; .*mean 'sentence'"),
         (HEADED, ("sentence", 2), "label_column='2'.*0 to 1"),
         (HEADED, ("sentence", -1), "label_column='-1'"),
         (HEADED, (0.5, 1), "text_column='0.5'"),
         (HEADED, (0, 0), "same column"),
         (HEADED, ("label", "label"), "same column"),
-        ("It glows.,good\nIt broke.,bad\n", ("sentence", "label"), "seems to have no header.*numbers 0 to 1"),
+        ("It glows.,good\nIt broke.,bad\n", ("sentence", "label"), "first row, 'It glows.', 'good'; .*numbers 0 to 1"),
         ("a,a\nb,c\n", ("a", "c"), "2 columns of that name"),
-        ("sentence,label\nIt glows.,good\nIt shines.,good\n", ("sentence", "label"), "only one class, 'good', in 2"),
+        ("sentence,label\nIt glows.,good\nIt shines.,good\n", ("sentence", "label"), "only one class, 'good'"),
         ("sentence,label\n", ("sentence", "label"), "no row with a text and a label"),
         ("sentence,label\n,good\nIt broke.,\n", ("sentence", "label"), "no row.*lines 2, 3"),
-        ("t,l\n" + "".join(f"Text {n},{'ab'[n % 2]}\n" for n in range(30)), ("l", "t"), "Exchange"),
+        (
+            'sentence,label\n"He said \\"no\\", really",bad\nIt glows.,good\n',
+            ("sentence", "label"),
+            "comma: ',' expected",
+        ),
     ],
 )
 def test_a_table_that_cannot_be_used_says_why_and_what_to_do(tmp_path, content, columns, message):
@@ -261,14 +226,14 @@ def test_a_table_that_cannot_be_used_says_why_and_what_to_do(tmp_path, content, 
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
-    with pytest.raises(UserError, match="none.csv' does not exist"):
+    with pytest.raises(UserError, match="none.csv' cannot be read .No such file.*looked from"):
         tables.from_csv(tmp_path / "none.csv", 0, 1)
-    with pytest.raises(UserError, match="is a folder"):
+    with pytest.raises(UserError, match="cannot be read .it is a folder"):
         tables.from_csv(tmp_path, 0, 1)
 
 
-def test_a_cell_of_a_megabyte_is_read_in_a_moment_and_the_limit_of_csv_stays(tmp_path):
-    limit, long = csv.field_size_limit(), 'a "b" ' * 170_000
+def test_a_cell_beyond_the_limit_of_csv_is_read_in_a_moment_and_the_limit_stays(tmp_path):
+    limit, long = csv.field_size_limit(), 'a "b" ' * 40_000
     target = io.StringIO(newline="")
     csv.writer(target).writerows([("sentence", "label"), (long, "good"), ("short", long)])
     start = time.perf_counter()

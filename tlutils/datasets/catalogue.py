@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +11,6 @@ from tlutils import settings, store
 from tlutils.datasets.examples import Dataset, group_numbers
 from tlutils.datasets.folders import from_folder
 from tlutils.synthetic import roads, scans, shapes, sounds
-
-if TYPE_CHECKING:
-    pass
 
 
 def load(name: str, *, per_class: int | None = None, seed: int = 0) -> Dataset:
@@ -53,8 +49,8 @@ def load(name: str, *, per_class: int | None = None, seed: int = 0) -> Dataset:
             f"dataset {name!r} is unknown; choose one of {', '.join(CATALOGUE)}, "
             "or give data_dir, a folder of your own pictures."
         )
-    if per_class is not None and (isinstance(per_class, bool) or not isinstance(per_class, int) or per_class < 1):
-        raise settings.UserError(f"per_class={per_class!r} must be a whole number of at least 1, or None.")
+    if per_class is not None:
+        settings.require_whole(1, per_class=per_class)
     return CATALOGUE[name](per_class, seed)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Sequence, Sized
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,73 @@ class DoubtfulLabel(UserWarning):
     """The same pixels, or the same sentence, occur under two labels; at least one of them is wrong."""
 
 
+class Examples:
+    """What a `Dataset` and `Sentences` share: labels in classes and groups, and how they show themselves."""
+
+    # Declared here, and fields of the dataclasses below, each of which has its own order.
+    noun: ClassVar[str]
+    name: str
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    groups: NDArray[np.int64]
+
+    def _contents(self, chosen: NDArray[np.int64]) -> dict[str, Any]:
+        """What belongs to the chosen examples besides label and group, by attribute."""
+        raise NotImplementedError
+
+    def _require_equal_numbers(self, **parts: Sized) -> None:
+        numbers = {name: len(part) for name, part in {**parts, "labels": self.labels, "groups": self.groups}.items()}
+        if len(set(numbers.values())) > 1:
+            raise ValueError(f"{self.name}: {self.noun} and what belongs to them differ in number: {numbers}")
+        if len(self) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
+            raise ValueError(f"{self.name}: labels must be 0 to {len(self.class_names) - 1}, one for each class name")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Examples of each class, shape (number of classes,)."""
+        return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
+
+    def subset(self, indices: picture_files.Index) -> Self:
+        """Return some of the examples, in the order of `indices`, with everything that belongs to them.
+
+        Parameters
+        ----------
+        indices : slice, or array of int or bool
+
+        Returns
+        -------
+        Dataset or Sentences
+            Of the same classes, also where one of them has no example left.
+        """
+        chosen = np.atleast_1d(np.arange(len(self))[indices])
+        labels, groups = self.labels[chosen], self.groups[chosen]
+        return replace(self, labels=labels, groups=groups, **self._contents(chosen))  # type: ignore[type-var]
+
+    def _title(self) -> str:
+        return f"{self.name}: {len(self)} {self.noun}"
+
+    def __repr__(self) -> str:
+        parts = [f"{name}: {count}" for name, count in zip(self.class_names, self.counts, strict=True)]
+        return f"{self._title()}, {len(parts)} classes ({settings.listed(parts)})"
+
+    def _repr_html_(self) -> str:
+        """A table of the classes; those beyond the first ten share a row."""
+        most = settings.NAMED_AT_MOST
+        named = [(html.escape(name), int(count)) for name, count in zip(self.class_names, self.counts, strict=True)]
+        if len(named) > most:
+            named[most:] = [(f"and {len(named) - most} more classes", int(self.counts[most:].sum()))]
+        rows = "".join(f"<tr><td>{name}</td><td>{count}</td></tr>" for name, count in named)
+        return (
+            f"<table><caption>{html.escape(self._title())}</caption>"
+            f"<thead><tr><th>class</th><th>{self.noun}</th></tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset:
+class Dataset(Examples):
     """Labelled pictures.
 
     Attributes
@@ -34,11 +99,12 @@ class Dataset:
     groups : int64 array, shape (n,)
         Pictures of one group never part in a split. Exact duplicates share a group.
     synthetic : bool
-        Computed by `worlds`, not photographed.
+        Computed by `synthetic`, not photographed.
     truth : dict of str to array
         What only a synthetic world knows, first axis n; empty for real pictures.
     """
 
+    noun = "pictures"
     name: str
     pictures: Pictures
     labels: NDArray[np.int64]
@@ -48,21 +114,14 @@ class Dataset:
     truth: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not len(self.pictures) == len(self.labels) == len(self.groups):
-            raise ValueError(
-                f"{self.name}: {len(self.pictures)} pictures, {len(self.labels)} labels and {len(self.groups)} groups; "
-                "their numbers must be equal"
-            )
-        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
-            raise ValueError(f"{self.name}: labels must be 0 to {len(self.class_names) - 1}, one for each class name")
+        self._require_equal_numbers(pictures=self.pictures, **self.truth)
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    def _contents(self, chosen: NDArray[np.int64]) -> dict[str, Any]:
+        pictures = self.pictures.subset(chosen) if isinstance(self.pictures, PictureFiles) else self.pictures[chosen]
+        return {"pictures": pictures, "truth": {key: values[chosen] for key, values in self.truth.items()}}
 
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Pictures of each class, shape (number of classes,)."""
-        return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
+    def _title(self) -> str:
+        return f"{self.name}: {len(self)} {'synthetic' if self.synthetic else 'real'} pictures"
 
     def resized(self, image_size: int) -> Pictures:
         """Return the pictures with `image_size` pixels a side, lazily if they are files.
@@ -90,7 +149,7 @@ class Dataset:
         """
         if isinstance(self.pictures, PictureFiles):
             return self.pictures.resized(image_size)
-        picture_files.check_size(image_size)
+        settings.require_whole(1, image_size=image_size)
         pictures = self.pictures
         if pictures.shape[1:3] == (image_size, image_size):
             return pictures
@@ -104,82 +163,38 @@ class Dataset:
         picture_files.in_threads(fill, range(len(pictures)))
         return resized
 
-    def subset(self, indices: picture_files.Index) -> Dataset:
-        """Return some of the pictures, in the order of `indices`, with everything that belongs to them.
 
-        Parameters
-        ----------
-        indices : slice, or array of int or bool
+@dataclass(frozen=True, eq=False, repr=False)
+class Sentences(Examples):
+    """Labelled sentences; `datasets.split` takes them as it takes pictures.
 
-        Returns
-        -------
-        Dataset
-            Of the same classes, also where one of them has no picture left.
-        """
-        chosen = np.atleast_1d(np.arange(len(self))[indices])
-        pictures = self.pictures.subset(chosen) if isinstance(self.pictures, PictureFiles) else self.pictures[chosen]
-        truth = {key: values[chosen] for key, values in self.truth.items()}
-        return Dataset(
-            self.name, pictures, self.labels[chosen], self.class_names, self.groups[chosen], self.synthetic, truth
-        )
-
-    def __repr__(self) -> str:
-        parts = [f"{name}: {count}" for name, count in zip(self.class_names, self.counts, strict=True)]
-        kind = "synthetic" if self.synthetic else "real"
-        return f"{self.name}: {len(self)} {kind} pictures, {len(parts)} classes ({settings.listed(parts)})"
-
-    def _repr_html_(self) -> str:
-        kind = "synthetic" if self.synthetic else "real"
-        return class_table(f"{self.name}: {len(self)} {kind} pictures", "pictures", self.class_names, self.counts)
-
-
-def class_table(title: str, things: str, class_names: Sequence[str], counts: NDArray[np.int64]) -> str:
-    """Show in HTML how many things each class has; the classes beyond the first ten share a row.
-
-    Parameters
+    Attributes
     ----------
-    title, things : str
-        Of the table, and of its second column.
-    class_names : sequence of str
-    counts : int64 array, shape (number of classes,)
-
-    Returns
-    -------
-    str
+    name : str
+    texts : tuple of str, length n
+    labels : int64 array, shape (n,)
+        Index into `class_names`.
+    class_names : tuple of str
+    groups : int64 array, shape (n,)
+        Sentences of one group never part in a split. What differs only in case and spaces shares a group.
+    columns : dict of str to object array of str, shape (n,)
+        What else the table says of each sentence.
     """
-    most = settings.NAMED_AT_MOST
-    named = [(html.escape(name), int(count)) for name, count in zip(class_names, counts, strict=True)]
-    if len(named) > most:
-        named[most:] = [(f"and {len(named) - most} more classes", int(counts[most:].sum()))]
-    rows = "".join(f"<tr><td>{name}</td><td>{count}</td></tr>" for name, count in named)
-    return (
-        f"<table><caption>{html.escape(title)}</caption>"
-        f"<thead><tr><th>class</th><th>{things}</th></tr></thead><tbody>{rows}</tbody></table>"
-    )
 
+    noun = "sentences"
+    name: str
+    texts: tuple[str, ...]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    groups: NDArray[np.int64]
+    columns: dict[str, NDArray[np.object_]] = field(default_factory=dict)
 
-class Labelled(Protocol):
-    """What `split` takes: a `Dataset`, or labelled things of another kind with the same attributes."""
+    def __post_init__(self) -> None:
+        self._require_equal_numbers(texts=self.texts, **self.columns)
 
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """Index into `class_names`, shape (n,)."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """One name for each class."""
-
-    @property
-    def groups(self) -> NDArray[np.int64]:
-        """Equal numbers for what must not part, shape (n,)."""
-
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Things of each class, shape (number of classes,)."""
+    def _contents(self, chosen: NDArray[np.int64]) -> dict[str, Any]:
+        columns = {name: values[chosen] for name, values in self.columns.items()}
+        return {"texts": tuple(self.texts[index] for index in chosen), "columns": columns}
 
 
 def group_numbers(*keys: Sequence[object]) -> NDArray[np.int64]:
@@ -215,65 +230,30 @@ def group_numbers(*keys: Sequence[object]) -> NDArray[np.int64]:
     return np.asarray(connected_components(graph, directed=False)[1][:n], dtype=np.int64)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Sentences:
-    """Labelled sentences; `datasets.split` takes them as it takes pictures.
+def contradictions(names: Sequence[str], keys: Sequence[str], labels: Sequence[object]) -> list[str]:
+    """Name the pairs of examples that are the same and have different labels.
 
-    Attributes
+    Parameters
     ----------
-    name : str
-    texts : tuple of str, length n
-    labels : int64 array, shape (n,)
-        Index into `class_names`.
-    class_names : tuple of str
-    groups : int64 array, shape (n,)
-        Sentences of one group never part in a split. What differs only in case and spaces shares a group.
-    columns : dict of str to object array of str, shape (n,)
-        What else the table says of each sentence.
+    names : sequence of str
+        What a message calls each example.
+    keys : sequence of str
+        Equal for examples that are the same.
+    labels : sequence
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> contradictions(["1.png", "2.png", "3.png"], ["red", "blue", "red"], ["rose", "iris", "tulip"])
+    ['1.png and 3.png']
     """
-
-    name: str
-    texts: tuple[str, ...]
-    labels: NDArray[np.int64]
-    class_names: tuple[str, ...]
-    groups: NDArray[np.int64]
-    columns: dict[str, NDArray[np.object_]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if {len(values) for values in (self.labels, self.groups, *self.columns.values())} != {len(self.texts)}:
-            raise ValueError(f"{self.name}: labels, groups and columns must have one entry for each text")
-        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
-            raise ValueError(f"{self.name}: labels must be 0 to {len(self.class_names) - 1}, one for each class name")
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Sentences of each class, shape (number of classes,)."""
-        return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
-
-    def subset(self, indices: picture_files.Index) -> Sentences:
-        """Return some of the sentences, in the order of `indices`, with everything that belongs to them.
-
-        Parameters
-        ----------
-        indices : slice, or array of int or bool
-
-        Returns
-        -------
-        Sentences
-            Of the same classes, also where one of them has no sentence left.
-        """
-        chosen = np.atleast_1d(np.arange(len(self))[indices])
-        texts = tuple(self.texts[index] for index in chosen)
-        columns = {name: values[chosen] for name, values in self.columns.items()}
-        return Sentences(self.name, texts, self.labels[chosen], self.class_names, self.groups[chosen], columns)
-
-    def __repr__(self) -> str:
-        parts = [f"{name}: {count}" for name, count in zip(self.class_names, self.counts, strict=True)]
-        return f"{self.name}: {len(self)} sentences, {len(parts)} classes ({settings.listed(parts)})"
-
-    def _repr_html_(self) -> str:
-        title = f"{self.name}: {len(self)} sentences"
-        return class_table(title, "sentences", self.class_names, self.counts)
+    first: dict[str, int] = {}
+    pairs = []
+    for position, key in enumerate(keys):
+        other = first.setdefault(key, position)
+        if labels[other] != labels[position]:
+            pairs.append(f"{names[other]} and {names[position]}")
+    return pairs

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from tlutils import settings
 from tlutils.datasets import picture_files
-from tlutils.datasets.examples import Dataset, DoubtfulLabel, group_numbers
+from tlutils.datasets.examples import Dataset, DoubtfulLabel, contradictions, group_numbers
 from tlutils.datasets.picture_files import PictureFiles, is_picture
 
 # Side of a folder's pictures until `Dataset.resized` asks for another.
 FOLDER_IMAGE_SIZE = 64
+_ADVICE = "Give a folder that has one sub-folder of pictures per class, named like the class."
 
 
 class UnreadablePicture(UserWarning):
@@ -68,61 +69,71 @@ def from_folder(path: str | Path, *, groups: str | None = None) -> Dataset:
     (('ill', 'well'), array([0, 0, 1]))
     """
     folder = Path(path).expanduser()
-    classes = _class_folders(folder)
-    found = [(name, file) for name, files in classes.items() for file in files]
+    return _read(folder, _class_folders(folder), groups)
+
+
+def _read(folder: Path, classes: Sequence[tuple[str, Sequence[Path]]], groups: str | None) -> Dataset:
+    """Read the files of every class; a class may occur more than once."""
+    found = [(name, file) for name, files in classes for file in files]
     scanned = picture_files.in_threads(picture_files.scan, [file for _, file in found], progress=True)
-    unreadable = [
-        f"{name}/{file.name} ({scan.reason})" for (name, file), scan in zip(found, scanned, strict=True) if scan.reason
-    ]
-    readable = [(name, file, scan.digest) for (name, file), scan in zip(found, scanned, strict=True) if scan.digest]
-    class_names = tuple(sorted({name for name, _, _ in readable}))
-    _require_two_classes(folder, class_names, classes, unreadable)
-    _warn(UnreadablePicture, unreadable, "{} unreadable and left out: {}. Replace or delete them.", "file")
-    empty = [name for name in classes if name not in class_names]
-    _warn(UnreadablePicture, empty, "{} without a readable picture and left out: {}.", "class folder")
+    shown = [file.relative_to(folder).as_posix() for _, file in found]
+    unreadable = [f"{name} ({scan.reason})" for name, scan in zip(shown, scanned, strict=True) if scan.reason]
+    readable = [at for at, scan in enumerate(scanned) if scan.digest]
+    files, digests = [found[at][1] for at in readable], [scanned[at].digest for at in readable]
+    class_names = tuple(sorted({found[at][0] for at in readable}))
+    empty = sorted({name for name, _ in classes} - set(class_names))
+    _require_two_classes(folder, class_names, empty, unreadable)
+    labels = [class_names.index(found[at][0]) for at in readable]
+    pairs = contradictions([shown[at] for at in readable], digests, labels)
+    for category, things, noun, text in (
+        (UnreadablePicture, unreadable, "file", "unreadable and left out: {}. Replace or delete them."),
+        (UnreadablePicture, empty, "class folder", "without a readable picture and left out: {}."),
+        (DoubtfulLabel, pairs, "pair", "with the same pixels under different labels: {}. Delete the wrong ones."),
+    ):
+        if things:
+            many = f"{len(things)} {noun}{'s' if len(things) > 1 else ''}"
+            warnings.warn(f"{many} {text.format(settings.listed(things, '; '))}", category, stacklevel=3)
+    keys = [digests] if groups is None else [digests, _group_keys(groups, [file.name for file in files])]
+    return Dataset(
+        folder.resolve().name,
+        PictureFiles(files, digests, FOLDER_IMAGE_SIZE),
+        np.array(labels, dtype=np.int64),
+        class_names,
+        group_numbers(*keys),
+        synthetic=False,
+    )
 
-    names = [f"{name}/{file.name}" for name, file, _ in readable]
-    labels = np.array([class_names.index(name) for name, _, _ in readable], dtype=np.int64)
-    digests = [digest for _, _, digest in readable]
-    _warn_of_contradictions(names, labels, digests)
-    keys: list[Sequence[object]] = [digests]
-    if groups is not None:
-        keys.append(_group_keys(groups, [file.name for _, file, _ in readable]))
-    pictures = PictureFiles([file for _, file, _ in readable], digests, FOLDER_IMAGE_SIZE)
-    return Dataset(folder.resolve().name, pictures, labels, class_names, group_numbers(*keys), synthetic=False)
 
-
-def _class_folders(folder: Path) -> dict[str, list[Path]]:
+def _class_folders(folder: Path) -> list[tuple[str, list[Path]]]:
     """List the picture files of every class folder, all in an order that is the same on every system."""
-    advice = "Give a folder that has one sub-folder of pictures per class."
-    try:
-        if not folder.exists():
-            nearest = next(parent for parent in folder.absolute().parents if parent.exists())
-            raise settings.UserError(f"'{folder}' does not exist; '{nearest}' does. {advice}")
-        if not folder.is_dir():
-            raise settings.UserError(f"'{folder}' is a file, not a folder. {advice}")
-        entries = _visible(folder)
-        subfolders = [entry for entry in entries if entry.is_dir()]
-        if not entries:
-            raise settings.UserError(f"'{folder}' is empty. {advice}")
-        if not subfolders:
-            raise settings.UserError(
-                f"'{folder}' has {len(entries)} files but no class folders. "
-                "Move the pictures into one sub-folder per class, named like the class."
-            )
-        classes = {
-            _composed(sub.name): [file for file in _visible(sub) if picture_files.is_picture(file)]
-            for sub in subfolders
-        }
-        nested = [child for sub in subfolders for child in _visible(sub) if child.is_dir()]
-    except OSError as error:
-        raise settings.UserError(f"'{folder}' cannot be listed ({error.strerror}). {advice}") from error
-    if nested and not any(classes.values()):
+    entries = _visible(folder)
+    subfolders = [entry for entry in entries if entry.is_dir()]
+    if not subfolders:
+        what = f"has {len(entries)} files but no class folders" if entries else "is empty"
+        raise settings.UserError(f"'{folder}' {what}. {_ADVICE}")
+    inside = {sub: _visible(sub) for sub in subfolders}
+    classes = [(_composed(sub.name), [file for file in inside[sub] if is_picture(file)]) for sub in subfolders]
+    nested = [sub for sub in subfolders if any(child.is_dir() for child in inside[sub])]
+    if nested and not any(files for _, files in classes):
         raise settings.UserError(
             f"The sub-folders of '{folder}' hold folders, not pictures. "
-            f"If those are the classes, give a folder one level further down, such as '{nested[0].parent}'."
+            f"If those are the classes, give a folder one level further down, such as '{nested[0]}'."
         )
     return classes
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Everything in `folder` that is not hidden, by name."""
+    try:
+        found = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        what = f"cannot be listed ({error.strerror})"
+        if isinstance(error, NotADirectoryError):
+            what = "is a file, not a folder"
+        if isinstance(error, FileNotFoundError):
+            what = f"does not exist; '{next(parent for parent in folder.absolute().parents if parent.exists())}' does"
+        raise settings.UserError(f"'{folder}' {what}. {_ADVICE}") from error
+    return sorted(found, key=lambda entry: _composed(entry.name))
 
 
 def _composed(name: str) -> str:
@@ -130,44 +141,19 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _visible(folder: Path) -> list[Path]:
-    """Everything in `folder` that is not hidden, by name."""
-    return sorted((e for e in folder.iterdir() if not e.name.startswith(".")), key=lambda entry: _composed(entry.name))
-
-
 def _require_two_classes(
-    folder: Path, class_names: Sequence[str], classes: dict[str, list[Path]], unreadable: Sequence[str]
+    folder: Path, class_names: Sequence[str], empty: Sequence[str], unreadable: Sequence[str]
 ) -> None:
     if len(class_names) >= 2:
         return
     found = f"only one class with readable pictures, {class_names[0]!r}" if class_names else "no readable picture"
-    empty = [repr(name) for name in classes if name not in class_names]
-    reasons = [f"without any: {settings.listed(empty)}"] if empty else []
+    reasons = [f"without any: {settings.listed([repr(name) for name in empty])}"] if empty else []
     reasons += [f"unreadable: {settings.listed(unreadable, '; ')}"] if unreadable else []
     why = f" ({'; '.join(reasons)})" if reasons else ""
     raise settings.UserError(
         f"'{folder}' has {found}{why}. A classifier needs two classes or more: give each a sub-folder with "
         f"pictures ({', '.join(suffix[1:] for suffix in picture_files.PICTURE_SUFFIXES)})."
     )
-
-
-def _warn(category: type[UserWarning], names: Sequence[str], text: str, noun: str) -> None:
-    """Warn, where there is something to warn of, in the name of the reader's own line."""
-    if names:
-        many = f"{len(names)} {noun}{'s' if len(names) > 1 else ''}"
-        warnings.warn(text.format(many, settings.listed(names, "; ")), category, stacklevel=3)
-
-
-def _warn_of_contradictions(names: Sequence[str], labels: NDArray[np.int64], digests: Sequence[str]) -> None:
-    first: dict[str, int] = {}
-    pairs = []
-    for position, digest in enumerate(digests):
-        other = first.setdefault(digest, position)
-        if labels[other] != labels[position]:
-            pairs.append(f"{names[other]} and {names[position]}")
-    if pairs:
-        text = f"The same pixels under different labels: {settings.listed(pairs, '; ')}. Delete the wrong ones."
-        warnings.warn(text, DoubtfulLabel, stacklevel=3)
 
 
 def _group_keys(pattern: str, file_names: Sequence[str]) -> list[str]:
@@ -234,53 +220,30 @@ def from_domain_folders(path: str | Path, *, groups: str | None = None) -> tuple
     (('bus', 'car'), ['day', 'day', 'night', 'night'])
     """
     folder = Path(path).expanduser()
-    subfolders = sorted(_folders(folder))
-    if not subfolders or any(is_picture(file) for sub in subfolders for file in sub.iterdir()):
-        single = from_folder(folder, groups=groups)
+    subfolders = [entry for entry in _visible(folder) if entry.is_dir()]
+    if not subfolders or any(is_picture(file) for sub in subfolders for file in _visible(sub)):
+        single = _read(folder, _class_folders(folder), groups)
         return single, np.full(len(single), single.name)
     if len(subfolders) < 2:
         raise settings.UserError(
             f"'{folder}' has one domain only, {subfolders[0].name!r}. Give two or more, each a sub-folder with one "
             "sub-folder of pictures per class."
         )
-    parts = {sub.name: from_folder(sub, groups=groups) for sub in subfolders}
-    _require_the_same_classes(folder, parts)
-    domains = np.repeat(list(parts), [len(part) for part in parts.values()])
-    files = [part.pictures for part in parts.values() if isinstance(part.pictures, PictureFiles)]
-    pictures = PictureFiles(
-        [path for part in files for path in part.paths],
-        [digest for part in files for digest in part.digests],
-        FOLDER_IMAGE_SIZE,
-    )
-    within = [(name, group) for name, part in parts.items() for group in part.groups.tolist()]
-    keys: list[list[object]] = [list(pictures.digests), list(within)]
-    if groups is not None:
-        # Every name fits, or reading its domain would have said so.
-        keys.append([match[1] for path in pictures.paths if (match := re.search(groups, path.name))])
-    labels = np.concatenate([part.labels for part in parts.values()])
-    names = next(iter(parts.values())).class_names
-    numbers = group_numbers(*keys)
-    return Dataset(folder.resolve().name, pictures, labels, names, numbers, synthetic=False), domains
-
-
-def _folders(folder: Path) -> list[Path]:
-    """Sub-folders that are not hidden; none where the folder itself cannot be listed, which its reader explains."""
-    try:
-        return [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-    except OSError:
-        return []
-
-
-def _require_the_same_classes(folder: Path, parts: dict[str, Dataset]) -> None:
-    every = sorted({name for part in parts.values() for name in part.class_names})
+    dataset = _read(folder, [part for sub in subfolders for part in _class_folders(sub)], groups)
+    assert isinstance(dataset.pictures, PictureFiles)
+    domains = np.array([path.parent.parent.name for path in dataset.pictures.paths])
     lacking = {
-        domain: [name for name in every if name not in part.class_names]
-        for domain, part in parts.items()
-        if len(part.class_names) < len(every)
+        sub.name: np.setdiff1d(np.arange(len(dataset.class_names)), dataset.labels[domains == sub.name])
+        for sub in subfolders
     }
-    if lacking:
-        told = "; ".join(f"{domain!r} lacks {', '.join(map(repr, names))}" for domain, names in lacking.items())
+    if any(labels.size for labels in lacking.values()):
+        told = [
+            f"{domain!r} lacks {', '.join(repr(dataset.class_names[label]) for label in labels)}"
+            for domain, labels in lacking.items()
+            if labels.size
+        ]
         raise settings.UserError(
-            f"The domains in '{folder}' have different classes: {told}. Every domain needs a folder with readable "
-            "pictures of each class; spell the folders alike, add pictures, or delete the class everywhere."
+            f"The domains in '{folder}' have different classes: {'; '.join(told)}. Every domain needs a folder with "
+            "readable pictures of each class; spell the folders alike, add pictures, or delete the class everywhere."
         )
+    return dataset, domains

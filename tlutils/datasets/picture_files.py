@@ -48,7 +48,7 @@ class PictureFiles:
     """
 
     def __init__(self, paths: Sequence[Path], digests: Sequence[str], image_size: int) -> None:
-        check_size(image_size)
+        settings.require_whole(1, image_size=image_size)
         self.paths = tuple(paths)
         self.image_size = image_size
         self.digests = tuple(digests)
@@ -134,12 +134,6 @@ def fingerprint(pictures: NDArray[np.generic] | PictureFiles) -> str:
     for picture in pictures:
         digest.update(np.ascontiguousarray(picture).data)
     return digest.hexdigest()
-
-
-def check_size(image_size: int) -> None:
-    """Raise `settings.UserError` unless it is a whole number of pixels, 1 or more."""
-    if isinstance(image_size, bool) or not isinstance(image_size, int | np.integer) or image_size < 1:
-        raise settings.UserError(f"image_size={image_size!r} must be a whole number of pixels, 1 or more.")
 
 
 def is_picture(file: Path) -> bool:

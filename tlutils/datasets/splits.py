@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlutils import settings
-from tlutils.datasets.examples import Labelled
+from tlutils.datasets.examples import Examples
+from tlutils.synthetic.cards import Cards
 
 # A split tries this many orders of the groups before it says that none puts every class on every side.
 _ATTEMPTS = 20
@@ -37,7 +38,7 @@ class Split:
 
 
 def split(
-    dataset: Labelled, *, labels_per_class: int | None, seed: int, validation: float = 0.2, test: float = 0.4
+    dataset: Examples | Cards, *, labels_per_class: int | None, seed: int, validation: float = 0.2, test: float = 0.4
 ) -> Split:
     """Divide the pictures into three sides that share nothing.
 
@@ -46,8 +47,7 @@ def split(
 
     Parameters
     ----------
-    dataset : Dataset, datasets.Sentences
-        Or anything with the attributes of `Labelled`.
+    dataset : Dataset, datasets.Sentences or synthetic.cards.Cards
     labels_per_class : int or None
         Training pictures of each class, exactly; None for all that validation and test leave.
     seed : int
@@ -77,11 +77,8 @@ def split(
             f"validation={validation} and test={test} must be shares above 0 that leave something for training "
             "(their sum below 1); usual are 0.2 and 0.4."
         )
-    whole = isinstance(labels_per_class, int | np.integer) and not isinstance(labels_per_class, bool)
-    if labels_per_class is not None and not (whole and labels_per_class >= 1):
-        raise settings.UserError(
-            f"labels_per_class={labels_per_class!r} must be a whole number of at least 1, or None for all."
-        )
+    if labels_per_class is not None:
+        settings.require_whole(1, labels_per_class=labels_per_class)
     rng = np.random.default_rng(seed)
     side = _sides(dataset, validation, test, rng)
     left = side == _TRAIN
@@ -96,7 +93,7 @@ def split(
 _TRAIN, _VALIDATION, _TEST = range(3)
 
 
-def _sides(dataset: Labelled, validation: float, test: float, rng: np.random.Generator) -> NDArray[np.int64]:
+def _sides(dataset: Examples | Cards, validation: float, test: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Side of every picture: as near to the shares as the groups allow, every class on every side."""
     group_of = np.unique(dataset.groups, return_inverse=True)[1]
     members = np.zeros((group_of.max(initial=-1) + 1, len(dataset.class_names)), dtype=np.int64)
@@ -143,7 +140,7 @@ def _dealt(members: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.
     return side
 
 
-def _require_three_groups(dataset: Labelled, members: NDArray[np.int64]) -> None:
+def _require_three_groups(dataset: Examples | Cards, members: NDArray[np.int64]) -> None:
     if len(dataset.class_names) < 2:
         raise settings.UserError(f"{dataset.name} has one class only; a classifier needs two or more.")
     groups = (members > 0).sum(axis=0)
@@ -156,7 +153,7 @@ def _require_three_groups(dataset: Labelled, members: NDArray[np.int64]) -> None
         )
 
 
-def _require_enough(dataset: Labelled, left: NDArray[np.bool_], labels_per_class: int | None) -> None:
+def _require_enough(dataset: Examples | Cards, left: NDArray[np.bool_], labels_per_class: int | None) -> None:
     available = np.bincount(dataset.labels[left], minlength=len(dataset.class_names))
     scarce = int(available.argmin())
     if labels_per_class is not None and labels_per_class > available[scarce]:
