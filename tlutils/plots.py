@@ -142,7 +142,6 @@ def band(
     label: str,
     colour: str,
     *,
-    marker: str = "o",
     height: float | None = None,
 ) -> None:
     """Draw the mean over seeds as a line, the range as a band, and the label at the line's right end.
@@ -155,15 +154,13 @@ def band(
     label : str
         Written beside the last point; a legend would make the eye travel.
     colour : str
-    marker : str
-        Matplotlib's name of the point shape.
     height : float, optional
         Of the label, where the one beside the last point would hide another.
     """
     x = list(x)
     mean = runs.mean(axis=0)
     axis.fill_between(x, runs.min(axis=0), runs.max(axis=0), color=colour, alpha=0.18, linewidth=0)
-    axis.plot(x, mean, color=colour, marker=marker)
+    axis.plot(x, mean, color=colour, marker="o")
     beside = mean[-1] if height is None else height
     axis.annotate(f" {label}", (x[-1], beside), color=colour, va="center", annotation_clip=False)
 
@@ -299,15 +296,14 @@ def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
     -------
     Figure
     """
+    from sklearn.metrics import ConfusionMatrixDisplay
+
     side = max(3.6, 0.55 * len(class_names))
     figure, axis = subplots(width=side + 1, height=side)
-    axis.imshow(matrix, cmap="Blues")
-    for (row, column), count in np.ndenumerate(matrix):
-        axis.text(column, row, count, ha="center", va="center", color="white" if count > matrix.max() / 2 else "black")
-    ticks = range(len(class_names))
-    axis.set(xticks=ticks, yticks=ticks, xlabel="predicted class", ylabel="true class")
-    axis.set_yticklabels(class_names)
-    axis.set_xticklabels(class_names, rotation=30, ha="right")
+    display = ConfusionMatrixDisplay(matrix, display_labels=class_names)
+    display.plot(cmap="Blues", colorbar=False, values_format="d", ax=axis)
+    axis.set(xlabel="predicted class", ylabel="true class")
+    axis.set_xticks(range(len(class_names)), class_names, rotation=30, ha="right")
     axis.grid(False)
     return figure
 

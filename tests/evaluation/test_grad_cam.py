@@ -36,13 +36,10 @@ def test_the_gradient_through_a_convolution_equals_finite_differences():
     maps = np.random.default_rng(1).normal(size=(2, 3, 4, 2)).astype("float32")
     classes = np.array([1, 0])
     found = grad_cam.score_gradients(model, maps, classes)
-    step = 1e-2
-    for position in np.ndindex(3, 4, 2):
-        up, down = maps.copy(), maps.copy()
-        up[(slice(None), *position)] += step
-        down[(slice(None), *position)] -= step
-        difference = (model.predict(up, verbose=0) - model.predict(down, verbose=0))[np.arange(2), classes] / (2 * step)
-        np.testing.assert_allclose(found[(slice(None), *position)], difference, atol=2e-3)
+    steps = 1e-2 * np.eye(24, dtype="float32").reshape(24, 1, 3, 4, 2)
+    up, down = (keras.ops.convert_to_numpy(model(np.concatenate(maps + sign * steps))) for sign in (1, -1))
+    differences = ((up - down) / 2e-2).reshape(24, 2, 2)[:, np.arange(2), classes]
+    np.testing.assert_allclose(found, differences.T.reshape(maps.shape), atol=2e-3)
 
 
 def test_the_map_is_the_positive_part_of_the_weighted_sum_scaled_to_one():

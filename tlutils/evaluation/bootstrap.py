@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +12,7 @@ from tlutils import settings
 
 # Guo et al. 2017 use 15 for thousands of pictures; with fewer bins, each keeps enough pictures to have an accuracy.
 BINS = 10
+EDGES = np.linspace(0, 1, BINS + 1)
 # Pictures times resamples whose weights are held at once: arrays that fit a processor cache halve the time.
 _HELD_AT_ONCE = 100_000
 
@@ -42,12 +44,9 @@ def bootstrap(
     settings.UserError
         Too few resamples, an impossible seed, groups of another length or with missing values.
     """
-    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 100:
-        raise settings.UserError(
-            f"resamples={resamples!r}: the ends of a 95 % interval need a whole number, 100 or more."
-        )
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise settings.UserError(f"seed={seed!r} cannot seed the bootstrap; give a whole number, 0 or more.")
+    # The ends of a 95 % interval need as many.
+    settings.require_whole(100, resamples=resamples)
+    settings.require_whole(0, seed=seed)
     unit = unit_numbers(groups, len(labels))
     # The rarest class comes first. By it, a patient with tumour and healthy tissue counts among those with a tumour.
     rarity = np.argsort(np.argsort(np.bincount(labels), kind="stable"))
@@ -140,13 +139,12 @@ def weighted_scores(
     right = predicted == labels
     confidence = probabilities.max(axis=1)
     squares = np.square(probabilities - one_hot).sum(axis=1) / (2 if n_classes == 2 else 1)
-    _, bin_of = confidence_bins(confidence, BINS)
 
     total = weights.sum(axis=1)
     pictures = weights @ one_hot
     guesses = weights @ np.eye(n_classes)[predicted]
     hits = weights @ (one_hot * right[:, None])
-    gaps = weights @ (np.eye(BINS)[bin_of] * (right - confidence)[:, None])
+    gaps = weights @ (np.eye(BINS)[confidence_bins(confidence)] * (right - confidence)[:, None])
     ranked = [1] if n_classes == 2 else [c for c in range(n_classes) if (labels == c).any()]
     columns = np.ascontiguousarray(weights.T)
     ranking = [_ranking_scores(columns, labels == c, probabilities[:, c]) for c in ranked]
@@ -167,6 +165,27 @@ def weighted_scores(
         "recall": recall,
         "f1": f1,
     }
+
+
+def resampled_scores(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64], groups: ArrayLike | None, resamples: int, seed: int
+) -> dict[str, NDArray[np.float64]]:
+    """Compute every score of the test pictures, then of each bootstrap resample of them.
+
+    Parameters
+    ----------
+    labels, groups, resamples, seed
+        As for `bootstrap`.
+    probabilities : float array, shape (n, n_classes)
+
+    Returns
+    -------
+    dict of float64 array
+        As `weighted_scores` returns it; the first row is that of the pictures themselves.
+    """
+    weights = itertools.chain([np.ones((1, len(labels)))], bootstrap(labels, groups, resamples, seed))
+    chunks = [weighted_scores(labels, probabilities, rows) for rows in weights]
+    return {score: np.concatenate([chunk[score] for chunk in chunks]) for score in chunks[0]}
 
 
 def threshold_counts(
@@ -194,22 +213,9 @@ def threshold_counts(
     return hits, everything - hits
 
 
-def confidence_bins(confidence: NDArray[np.float64], bins: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Sort confidences into equally wide bins, each including its upper edge (Guo et al. 2017, section 2).
-
-    Parameters
-    ----------
-    confidence : float array, shape (n,)
-        0 to 1.
-    bins : int
-
-    Returns
-    -------
-    edges : float array, shape (bins + 1,)
-    bin_of : int array, shape (n,)
-    """
-    edges = np.linspace(0, 1, bins + 1)
-    return edges, np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+def confidence_bins(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number the bin of each confidence from 0; a bin includes its upper edge (Guo et al. 2017, section 2)."""
+    return np.clip(np.searchsorted(EDGES, confidence, side="left") - 1, 0, BINS - 1)
 
 
 def _ranking_scores(

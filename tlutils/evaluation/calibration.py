@@ -37,15 +37,13 @@ class Reliability:
         return float(np.nansum(self.counts * np.abs(self.accuracy - self.confidence)) / self.counts.sum())
 
 
-def reliability(labels: ArrayLike, probabilities: ArrayLike, *, bins: int = bootstrap.BINS) -> Reliability:
+def reliability(labels: ArrayLike, probabilities: ArrayLike) -> Reliability:
     """Compute the data of a reliability diagram (Guo et al. 2017, "On calibration of modern neural networks").
 
     Parameters
     ----------
     labels, probabilities
         As for `metrics.evaluate`.
-    bins : int
-        1 or more. More bins show more detail and hold fewer pictures each, which raises the ECE by chance.
 
     Returns
     -------
@@ -55,23 +53,22 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, *, bins: int = boot
     Raises
     ------
     settings.UserError
-        As for `metrics.evaluate`, and for an impossible number of bins.
+        As for `metrics.evaluate`.
 
     Examples
     --------
-    >>> reliability([0, 1, 1], [[0.9, 0.1], [0.3, 0.7], [0.7, 0.3]], bins=2).accuracy
-    array([       nan, 0.66666667])
+    >>> data = reliability([0, 1, 1], [[0.9, 0.1], [0.35, 0.65], [0.65, 0.35]])
+    >>> data.counts.tolist(), data.accuracy[6:].tolist()
+    ([0, 0, 0, 0, 0, 0, 2, 0, 1, 0], [0.5, nan, 1.0, nan])
     """
-    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
-        raise settings.UserError(f"bins={bins!r} must be a whole number of at least 1.")
-    true, scores = metrics.check_probabilities(labels, probabilities)
+    true, scores = metrics.check_scores(labels, probabilities)
     confidence = scores.max(axis=1)
-    edges, bin_of = bootstrap.confidence_bins(confidence, bins)
-    counts = np.bincount(bin_of, minlength=bins)
-    right = np.bincount(bin_of, weights=scores.argmax(axis=1) == true, minlength=bins)
-    confident = np.bincount(bin_of, weights=confidence, minlength=bins)
+    bin_of = bootstrap.confidence_bins(confidence)
+    right, confident, counts = (
+        np.bincount(bin_of, weights, bootstrap.BINS) for weights in (scores.argmax(axis=1) == true, confidence, None)
+    )
     with np.errstate(invalid="ignore"):
-        return Reliability(edges, counts, confident / counts, right / counts)
+        return Reliability(bootstrap.EDGES, counts, confident / counts, right / counts)
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
@@ -137,7 +134,7 @@ def fit_temperature(labels: ArrayLike, logits: ArrayLike) -> float:
     import scipy.optimize
     import scipy.special
 
-    true, scores = metrics.check_scores("logits", labels, logits)
+    true, scores = metrics.check_scores(labels, logits, logits=True)
     # Only differences between logits matter; taken from the true class they make the loss mean(log(sum(exp(.)))).
     margins = scores - scores[np.arange(len(true)), true][:, None]
     if margins.max() <= 0:

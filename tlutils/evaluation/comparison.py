@@ -1,14 +1,12 @@
-"""Compare two models on the same pictures, and two domains by their features."""
+"""Compare two models on the same pictures."""
 
 from __future__ import annotations
 
-import html
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tlutils import settings
 from tlutils.evaluation import bootstrap, metrics
@@ -78,7 +76,7 @@ def mcnemar(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> McNemar:
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison:
+class Comparison(metrics.Report):
     """What `compare` measured; shows itself as a table.
 
     Attributes
@@ -93,6 +91,8 @@ class Comparison:
         None with groups, whose pictures are not independent.
     resamples, seed : int
         Of the bootstrap.
+    notes : tuple of str
+        The outcome of the test, and what is not defined.
     """
 
     names: tuple[str, str]
@@ -103,52 +103,22 @@ class Comparison:
     mcnemar: McNemar | None
     resamples: int
     seed: int
+    notes: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return every number by its name, for the record of a run; None for what is not defined."""
-        test = self.mcnemar
-        return {
-            "pictures": self.pictures,
-            "names": list(self.names),
-            "first": {score: None if math.isnan(value) else value for score, value in self.first.items()},
-            "second": {score: None if math.isnan(value) else value for score, value in self.second.items()},
-            "difference": {score: interval.as_dict() for score, interval in self.difference.items()},
-            "mcnemar": test and {"only_first": test.only_first, "only_second": test.only_second, "p": test.p_value},
-            "resamples": self.resamples,
-            "seed": self.seed,
-        }
+    def _shown(self) -> tuple[str, *tuple[pd.DataFrame, ...]]:
+        import pandas as pd
 
-    def __repr__(self) -> str:
-        return "\n\n".join([self._caption(), self._table().to_string(index=False), self._test()])
-
-    def _repr_html_(self) -> str:
-        caption, test = html.escape(self._caption()), html.escape(self._test())
-        return f"<p>{caption}</p>{self._table().to_html(index=False)}<p><small>{test}</small></p>"
-
-    def _caption(self) -> str:
-        return (
+        caption = (
             f"{self.pictures} test picture(s); difference: {self.names[1]} minus {self.names[0]}, with 95 % intervals "
             f"from {self.resamples:,} paired bootstrap resamples (seed {self.seed})"
         )
-
-    def _table(self) -> pd.DataFrame:
-        import pandas as pd
-
         rows = []
         for score, (label, spec, best) in metrics.SCORES.items():
             models = [
                 "not defined" if math.isnan(v) else f"{v:{spec}}" for v in (self.first[score], self.second[score])
             ]
             rows.append([label, *models, f"{self.difference[score]:+.3f}", best])
-        return pd.DataFrame(rows, columns=["score", *self.names, "difference [interval]", "best"])
-
-    def _test(self) -> str:
-        if self.mcnemar is None:
-            test = "No McNemar test, since pictures of one group are not independent."
-        else:
-            test = f"{self.mcnemar} (first: {self.names[0]}, second: {self.names[1]})."
-        same = any(math.isnan(interval.low) for interval in self.difference.values())
-        return test + " No interval where every resample gives the same difference, or none." * same
+        return caption, pd.DataFrame(rows, columns=["score", *self.names, "difference [interval]", "best"])
 
 
 def compare(
@@ -189,14 +159,15 @@ def compare(
 
     Examples
     --------
+    >>> import numpy as np
     >>> labels = np.array([0, 1] * 50)
     >>> good, weak = np.eye(2)[labels] * 0.8 + 0.1, np.full((100, 2), 0.5)
     >>> result = compare(labels, weak, good, ("weak", "good"))
     >>> result.difference["accuracy"].value, result.mcnemar.only_second
     (0.5, 50)
     """
-    true, scores = metrics.check_probabilities(labels, first)
-    _, others = metrics.check_probabilities(labels, second)
+    true, scores = metrics.check_scores(labels, first)
+    _, others = metrics.check_scores(labels, second)
     if scores.shape != others.shape:
         raise settings.UserError(
             f"The first model has {scores.shape[1]} classes, the second {others.shape[1]}; only models of the same "
@@ -204,27 +175,23 @@ def compare(
         )
     if len(names) != 2 or names[0] == names[1]:
         raise settings.UserError(f"names={names!r}: give two models two different names.")
-    whole = np.ones((1, len(true)))
-    values = [bootstrap.weighted_scores(true, model, whole) for model in (scores, others)]
-    changes: list[dict[str, NDArray[np.float64]]] = []
-    for weights in bootstrap.bootstrap(true, groups, resamples, seed):
-        before, after = (bootstrap.weighted_scores(true, model, weights) for model in (scores, others))
-        changes.append({score: after[score] - before[score] for score in metrics.SCORES})
-    first_scores, second_scores = ({score: float(value[score][0]) for score in metrics.SCORES} for value in values)
-    difference = {
-        score: metrics.bootstrap_interval(
-            second_scores[score] - first_scores[score], np.concatenate([change[score] for change in changes])
-        )
-        for score in metrics.SCORES
-    }
-    independent = bootstrap.unit_numbers(groups, len(true)).max() + 1 == len(true)
+    # The same seed draws the same resamples for both.
+    before, after = (bootstrap.resampled_scores(true, model, groups, resamples, seed) for model in (scores, others))
+    difference = {score: metrics.bootstrap_interval(after[score] - before[score]) for score in metrics.SCORES}
+    test, note = None, "No McNemar test, since pictures of one group are not independent."
+    if bootstrap.unit_numbers(groups, len(true)).max() + 1 == len(true):
+        test = mcnemar(true, scores.argmax(axis=1), others.argmax(axis=1))
+        note = f"{test} (first: {names[0]}, second: {names[1]})."
+    if any(math.isnan(interval.low) for interval in difference.values()):
+        note += " No interval where every resample gives the same difference, or none."
     return Comparison(
         names=(names[0], names[1]),
         pictures=len(true),
-        first=first_scores,
-        second=second_scores,
+        first={score: float(before[score][0]) for score in metrics.SCORES},
+        second={score: float(after[score][0]) for score in metrics.SCORES},
         difference=difference,
-        mcnemar=mcnemar(true, scores.argmax(axis=1), others.argmax(axis=1)) if independent else None,
+        mcnemar=test,
         resamples=resamples,
         seed=seed,
+        notes=(note,),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,9 +69,44 @@ class Interval:
         return f"{self.value:{spec}} [{ends}]"
 
     def as_dict(self) -> dict[str, float | None]:
-        """Return value, low and high for a record; None, since JSON has no NaN, for what is not defined."""
-        ends = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: None if math.isnan(end) else end for name, end in ends.items()}
+        """Return value, low and high for a record; None for what is not defined."""
+        return _plain(self)
+
+
+def _plain(value: Any) -> Any:
+    """Turn results into what JSON holds; it has no NaN, so what is not defined becomes None."""
+    if dataclasses.is_dataclass(value):
+        value = vars(value)
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+class Report:
+    """What shows itself as a caption, tables and notes, and hands its numbers to the record of a run."""
+
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every number by its name, for the record of a run; None for what is not defined."""
+        return _plain(vars(self))
+
+    def __repr__(self) -> str:
+        caption, *tables = self._shown()
+        texts = [table.to_string(index=False, max_rows=_ROWS_AT_MOST) for table in tables]
+        return "\n\n".join([caption, *texts, *self.notes])
+
+    def _repr_html_(self) -> str:
+        caption, *tables = self._shown()
+        pages = [table.to_html(index=False, max_rows=_ROWS_AT_MOST) for table in tables]
+        notes = [f"<p><small>{html.escape(note)}</small></p>" for note in self.notes]
+        return "".join([f"<p>{html.escape(caption)}</p>", *pages, *notes])
+
+    def _shown(self) -> tuple[str, *tuple[pd.DataFrame, ...]]:
+        """Return the caption and the tables."""
+        raise NotImplementedError
 
 
 def accuracy(labels: ArrayLike, predicted: ArrayLike) -> Interval:
@@ -175,17 +212,17 @@ def confusion(labels: ArrayLike, predicted: ArrayLike, n_classes: int) -> NDArra
     from sklearn.metrics import confusion_matrix
 
     true, guessed = check_classes(labels, predicted)
-    for what, numbers in (("labels", true), ("predicted", guessed)):
-        if numbers.max() >= n_classes:
-            raise settings.UserError(
-                f"{what} holds class {numbers.max()}, but with n_classes={n_classes} the classes are "
-                f"0 to {n_classes - 1}; give the number of classes of the dataset."
-            )
-    return np.asarray(confusion_matrix(true, guessed, labels=range(n_classes)), dtype=np.int64)
+    # scikit-learn would leave these out without a word.
+    if (largest := max(true.max(), guessed.max())) >= n_classes:
+        raise settings.UserError(
+            f"labels or predicted hold class {largest}, but with n_classes={n_classes} the classes are "
+            f"0 to {n_classes - 1}; give the number of classes of the dataset."
+        )
+    return confusion_matrix(true, guessed, labels=range(n_classes))
 
 
 @dataclass(frozen=True, repr=False)
-class Evaluation:
+class Evaluation(Report):
     """What `evaluate` measured; shows itself as two tables.
 
     Attributes
@@ -222,37 +259,25 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return every number by its name, for the record of a run; None for what is not defined."""
-        classes: dict[str, Any] = {
-            name: {"pictures": count} | {score: getattr(self, score)[c].as_dict() for score in _BY_CLASS}
-            for c, (name, count) in enumerate(zip(self.class_names, self.counts, strict=True))
+        record = super().as_dict()
+        columns = [record.pop(column) for column in ("class_names", "counts", *_BY_CLASS)]
+        classes = {
+            name: dict(zip(("pictures", *_BY_CLASS), row, strict=True)) for name, *row in zip(*columns, strict=True)
         }
-        scores = {score: getattr(self, score).as_dict() for score in SCORES}
-        bootstrap = {"resamples": self.resamples, "seed": self.seed}
-        return {"pictures": sum(self.counts), **scores, "classes": classes, **bootstrap, "notes": list(self.notes)}
+        return {"pictures": sum(self.counts), **record, "classes": classes}
 
-    def __repr__(self) -> str:
-        tables = [table.to_string(index=False, max_rows=_ROWS_AT_MOST) for table in self._tables()]
-        return "\n\n".join([self._caption(), *tables, *self.notes])
+    def _shown(self) -> tuple[str, *tuple[pd.DataFrame, ...]]:
+        import pandas as pd
 
-    def _repr_html_(self) -> str:
-        tables = [table.to_html(index=False, max_rows=_ROWS_AT_MOST) for table in self._tables()]
-        notes = "".join(f"<p><small>{html.escape(note)}</small></p>" for note in self.notes)
-        return f"<p>{html.escape(self._caption())}</p>" + "".join(tables) + notes
-
-    def _caption(self) -> str:
         kind = f"{len(self.counts)} classes" if len(self.counts) > 2 else f"positive class: {self.class_names[1]}"
-        return (
+        caption = (
             f"{sum(self.counts)} test picture(s), {kind}; 95 % intervals from {self.resamples:,} bootstrap resamples "
             f"(seed {self.seed})"
         )
-
-    def _tables(self) -> list[pd.DataFrame]:
-        import pandas as pd
-
         scores = [(label, f"{getattr(self, score):{spec}}", best) for score, (label, spec, best) in SCORES.items()]
         classes: dict[str, Sequence[object]] = {"class": self.class_names, "pictures": self.counts}
         classes |= {label: [str(interval) for interval in getattr(self, name)] for name, label in _BY_CLASS.items()}
-        return [pd.DataFrame(scores, columns=["score", "value [interval]", "best"]), pd.DataFrame(classes)]
+        return caption, pd.DataFrame(scores, columns=["score", "value [interval]", "best"]), pd.DataFrame(classes)
 
 
 def evaluate(
@@ -309,31 +334,26 @@ def evaluate(
     >>> result.accuracy.value, result.roc_auc.value
     (0.75, 1.0)
     """
-    true, scores = check_probabilities(labels, probabilities)
+    true, scores = check_scores(labels, probabilities)
     names = tuple(class_names) or tuple(str(number) for number in range(scores.shape[1]))
     if len(set(names)) != scores.shape[1] or len(names) != scores.shape[1]:
         raise settings.UserError(
             f"class_names={list(names)} for probabilities of {scores.shape[1]} classes; give each column a name of its "
             "own."
         )
-    values = bootstrap.weighted_scores(true, scores, np.ones((1, len(true))))
+    scored = bootstrap.resampled_scores(true, scores, groups, resamples, seed)
     unit = bootstrap.unit_numbers(groups, len(true))
-    chunks = [
-        bootstrap.weighted_scores(true, scores, weights)
-        for weights in bootstrap.bootstrap(true, groups, resamples, seed)
-    ]
     independent = unit.max() + 1 == len(true)
     units = [len(np.unique(unit[true == c])) for c in range(len(names))]
 
-    found: dict[str, list[Interval]] = {score: [] for score in values}
+    found: dict[str, list[Interval]] = {score: [] for score in scored}
     remarks: dict[str, list[str]] = {}
-    for score, value in values.items():
-        draws = np.concatenate([chunk[score] for chunk in chunks]).reshape(resamples, -1)
-        for c in range(draws.shape[1]):
-            interval = bootstrap_interval(float(value.ravel()[c]), draws[:, c])
+    for score, values in scored.items():
+        for c, column in enumerate(values.reshape(len(values), -1).T):
+            interval = bootstrap_interval(column)
             if score == "ece":
                 interval = _mirrored(interval)
-            remark = _remark(score, interval, draws[:, c], units[c])
+            remark = _remark(score, interval, column, units[c])
             if remark == _ALL_THE_SAME and independent and score in ("accuracy", "recall"):
                 chosen = true == c if score == "recall" else slice(None)
                 interval = accuracy(true[chosen], scores[chosen].argmax(axis=1))
@@ -359,7 +379,7 @@ def _mirrored(interval: Interval) -> Interval:
     return Interval(interval.value, low, high)
 
 
-def _remark(score: str, interval: Interval, draws: NDArray[np.float64], units: int) -> str:
+def _remark(score: str, interval: Interval, values: NDArray[np.float64], units: int) -> str:
     """Say what a reader must know about an interval; nothing if it is as it should be.
 
     `units` counts the class's pictures, or its groups; it matters to the scores of a class only.
@@ -374,7 +394,7 @@ def _remark(score: str, interval: Interval, draws: NDArray[np.float64], units: i
         return _ALL_THE_SAME
     if score in _BY_CLASS and units == 1:
         return "Too narrow an interval, since every resample holds the only picture or group of the class"
-    if np.isnan(draws).any():
+    if np.isnan(values).any():
         return "Not defined in some resamples; the interval leaves them out"
     return ""
 
@@ -383,15 +403,14 @@ def sensitivity_at_specificity(
     labels: ArrayLike,
     probabilities: ArrayLike,
     *,
-    positive: int = 1,
-    specificity: float = 0.95,
     groups: ArrayLike | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Interval:
-    """Share of the positives found when the threshold lets at least `specificity` of the others pass as negative.
+    """Share of the positives found when the threshold lets at least 95 % of the others pass as negative.
 
-    It is the highest point of the ROC curve at a false positive rate of 1 - `specificity` or less. The threshold is
+    It is the highest point of the ROC curve at a false positive rate of 0.05 or less. Class 1 is positive; with more
+    than two classes all others together are negative. The threshold is
     chosen anew in every resample, so the interval includes the chance in its choice. A threshold for use is chosen on
     validation pictures; this number is what the scores would allow.
 
@@ -399,10 +418,6 @@ def sensitivity_at_specificity(
     ----------
     labels, probabilities, groups, resamples, seed
         As for `evaluate`.
-    positive : int
-        Class number to find; all other classes together are the negatives.
-    specificity : float
-        Above 0 and below 1.
 
     Returns
     -------
@@ -412,56 +427,50 @@ def sensitivity_at_specificity(
     Raises
     ------
     settings.UserError
-        As for `evaluate`; an impossible class or specificity; positives or negatives are missing.
+        As for `evaluate`; positives or negatives are missing.
 
     Examples
     --------
     >>> found = [0.1, 0.2, 0.3, 0.6, 0.4, 0.8]
     >>> probabilities = np.column_stack([1 - np.array(found), found])
-    >>> sensitivity_at_specificity([0, 0, 0, 0, 1, 1], probabilities, specificity=0.75).value
-    1.0
+    >>> sensitivity_at_specificity([0, 0, 0, 0, 1, 1], probabilities).value
+    0.5
     """
-    true, scores = check_probabilities(labels, probabilities)
-    if positive not in range(scores.shape[1]):
-        raise settings.UserError(f"positive={positive!r} is no class; give one of 0 to {scores.shape[1] - 1}.")
-    if not 0 < specificity < 1:
-        raise settings.UserError(
-            f"specificity={specificity!r} is no share; give a number between 0 and 1, such as 0.95."
-        )
-    wanted = true == positive
+    true, scores = check_scores(labels, probabilities)
+    wanted = true == 1
     if wanted.all() or not wanted.any():
         raise settings.UserError(
-            f"{wanted.sum()} of {len(true)} pictures are of class {positive}; sensitivity at a specificity needs "
+            f"{wanted.sum()} of {len(true)} pictures are of class 1; sensitivity at a specificity needs "
             "pictures of this class and of others. Look at the split."
         )
 
     def sensitivity(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        hits, alarms = bootstrap.threshold_counts(np.ascontiguousarray(weights.T), wanted, scores[:, positive])
-        # The small number keeps, for instance, 1 of 20 false alarms allowed at 0.95, where rounding would forbid it.
-        allowed = alarms <= (1 - specificity) * alarms[-1] + 1e-9
+        hits, alarms = bootstrap.threshold_counts(np.ascontiguousarray(weights.T), wanted, scores[:, 1])
+        # The small number keeps 1 false alarm of 20 allowed, where rounding might forbid it.
+        allowed = alarms <= 0.05 * alarms[-1] + 1e-9
         with np.errstate(invalid="ignore"):
             return np.where(allowed, hits, 0).max(axis=0) / hits[-1]
 
-    value = float(sensitivity(np.ones((1, len(true))))[0])
-    draws = [sensitivity(weights) for weights in bootstrap.bootstrap(wanted.astype(np.int64), groups, resamples, seed)]
-    return bootstrap_interval(value, np.concatenate(draws))
+    resampled = bootstrap.bootstrap(wanted.astype(np.int64), groups, resamples, seed)
+    weights = itertools.chain([np.ones((1, len(true)))], resampled)
+    return bootstrap_interval(np.concatenate([sensitivity(rows) for rows in weights]))
 
 
-def bootstrap_interval(value: float, draws: NDArray[np.float64]) -> Interval:
+def bootstrap_interval(values: NDArray[np.float64]) -> Interval:
     """Take the percentiles of the resamples' values as the 95 % interval.
 
     Parameters
     ----------
-    value : float
-        Of the pictures themselves.
-    draws : float array, shape (resamples,)
-        NaN where the score is not defined; these resamples are left out.
+    values : float array, shape (1 + resamples,)
+        The value of the pictures themselves, then that of each resample. NaN where the score is not defined; these
+        resamples are left out.
 
     Returns
     -------
     Interval
         With NaN for the ends where the value is not defined or every resample gives the same.
     """
+    value, draws = float(values[0]), values[1:]
     defined = draws[np.isfinite(draws)]
     # Sums taken in another order differ in their last digits.
     if math.isnan(value) or not len(defined) or np.ptp(defined) < 1e-12:
@@ -472,7 +481,24 @@ def bootstrap_interval(value: float, draws: NDArray[np.float64]) -> Interval:
 
 def check_classes(labels: ArrayLike, predicted: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Check true and predicted class numbers and return them as arrays; parameters and errors as for `accuracy`."""
-    true, guessed = _class_numbers("labels", labels), _class_numbers("predicted", predicted)
+    checked = []
+    for name, values in (("labels", labels), ("predicted", predicted)):
+        numbers = np.asarray(values)
+        # Probabilities and one-hot rows are the usual mistakes.
+        if numbers.ndim != 1:
+            raise settings.UserError(
+                f"{name} has shape {numbers.shape}; give one class number per picture. "
+                f"Of probabilities take {name}.argmax(axis=1)."
+            )
+        if numbers.size and not np.issubdtype(numbers.dtype, np.number):
+            raise settings.UserError(f"{name} holds {numbers[0]!r}; give class numbers, 0 or more.")
+        wrong = numbers[~(np.isfinite(numbers) & (numbers >= 0) & (np.mod(numbers, 1) == 0))]
+        if wrong.size:
+            raise settings.UserError(
+                f"{name} holds {wrong[0]}, which is no class number; give whole numbers, 0 or more."
+            )
+        checked.append(numbers.astype(np.int64))
+    true, guessed = checked
     if len(true) != len(guessed):
         raise settings.UserError(
             f"{len(true)} labels and {len(guessed)} predictions; give both for the same pictures, in the same order."
@@ -482,15 +508,17 @@ def check_classes(labels: ArrayLike, predicted: ArrayLike) -> tuple[NDArray[np.i
     return true, guessed
 
 
-def check_scores(name: str, labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Check that there is a class number and a row of finite scores for each picture.
+def check_scores(
+    labels: ArrayLike, scores: ArrayLike, *, logits: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Check that there is a class number and a row of probabilities, or of logits, for each picture.
 
     Parameters
     ----------
-    name : str
-        Of the scores, for the message.
     labels : int array, shape (n,)
     scores : float array, shape (n, n_classes)
+    logits : bool
+        Whether the scores are logits, which need be neither positive nor sum to 1.
 
     Returns
     -------
@@ -500,8 +528,9 @@ def check_scores(name: str, labels: ArrayLike, scores: ArrayLike) -> tuple[NDArr
     Raises
     ------
     settings.UserError
-        As for `evaluate`, but for sums and signs.
+        As for `evaluate`.
     """
+    name = "logits" if logits else "probabilities"
     rows = np.asarray(scores)
     if rows.ndim != 2 or rows.shape[1] < 2:
         raise settings.UserError(
@@ -522,35 +551,14 @@ def check_scores(name: str, labels: ArrayLike, scores: ArrayLike) -> tuple[NDArr
             f"The {name} of picture {bad[0]} hold NaN or infinite values, {bad.size} of {len(rows)} rows do; "
             "look at this picture, and at the training, which may have diverged."
         )
-    return true, rows.astype(np.float64)
-
-
-def check_probabilities(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Check labels and probabilities and return them as arrays; parameters and errors as for `evaluate`."""
-    true, rows = check_scores("probabilities", labels, probabilities)
+    rows = rows.astype(np.float64)
     sums = rows.sum(axis=1)
     # Half precision keeps three digits.
     wrong = np.flatnonzero((np.abs(sums - 1) > 2e-3) | (rows < 0).any(axis=1))
-    if wrong.size:
-        row = int(wrong[0])
+    if wrong.size and not logits:
+        row = wrong[0]
         raise settings.UserError(
             f"The probabilities of picture {row} are {np.array2string(rows[row], precision=3, threshold=6)} and sum to "
             f"{sums[row]:.3g}; they must be 0 or more and sum to 1. Of logits take calibration.softmax(logits)."
         )
     return true, rows
-
-
-def _class_numbers(name: str, values: ArrayLike) -> NDArray[np.int64]:
-    """Check that `values` are class numbers; probabilities and one-hot rows are the usual mistakes."""
-    numbers = np.asarray(values)
-    if numbers.ndim != 1:
-        raise settings.UserError(
-            f"{name} has shape {numbers.shape}; give one class number per picture. "
-            f"Of probabilities take {name}.argmax(axis=1)."
-        )
-    if numbers.size and not np.issubdtype(numbers.dtype, np.number):
-        raise settings.UserError(f"{name} holds {numbers[0]!r}; give class numbers, 0 or more.")
-    wrong = numbers[~(np.isfinite(numbers) & (numbers >= 0) & (np.mod(numbers, 1) == 0))]
-    if wrong.size:
-        raise settings.UserError(f"{name} holds {wrong[0]}, which is no class number; give whole numbers, 0 or more.")
-    return numbers.astype(np.int64)

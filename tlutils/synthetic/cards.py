@@ -16,6 +16,8 @@ from tlutils import settings
 from tlutils.synthetic import shapes, sounds
 
 MODALITIES = ("picture", "text", "sound")
+# Share of the pictures, descriptions and sounds that tell nothing.
+SPOILT = 0.3
 # Look (index into `shapes.FLOWERS`), action (into `ACTIONS`) and noise (into `sounds`' classes) of each kind.
 KINDS: dict[str, tuple[int, int, int]] = {
     "daisy that walks": (0, 0, 0),
@@ -100,12 +102,12 @@ class Cards:
         return f"{len(self)} {self.name}, {len(self.class_names)} kinds; spoilt: {spoilt}"
 
 
-def cards(per_class: int, seed: int, *, blurred: float = 0.3, vague: float = 0.3, drowned: float = 0.3) -> Cards:
+def cards(per_class: int, seed: int) -> Cards:
     """Make cards, as many of each kind.
 
-    Whether a side is spoilt is drawn for each card and side independently of all else. The dials move nothing but
-    what they name: a higher share spoils more cards and keeps those that were spoilt before. About 350 cards per
-    second on one core.
+    Whether a side is spoilt is drawn for each card and side independently of all else; three in ten are. A spoilt
+    picture is out of focus until only colours are left, a spoilt description praises the toy and does not say what it
+    does, a spoilt sound lies under loud noise. About 350 cards per second on one core.
 
     Parameters
     ----------
@@ -113,12 +115,6 @@ def cards(per_class: int, seed: int, *, blurred: float = 0.3, vague: float = 0.3
         1 or more.
     seed : int
         0 or more.
-    blurred : float
-        Share of the pictures that are out of focus until only colours are left, 0 to 1.
-    vague : float
-        Share of the descriptions that praise the toy and do not say what it does, 0 to 1.
-    drowned : float
-        Share of the sounds that lie under loud noise, 0 to 1.
 
     Returns
     -------
@@ -138,22 +134,16 @@ def cards(per_class: int, seed: int, *, blurred: float = 0.3, vague: float = 0.3
     """
     settings.require_whole(1, per_class=per_class)
     settings.require_whole(0, seed=seed)
-    for name, share in (("blurred", blurred), ("vague", vague), ("drowned", drowned)):
-        if not 0 <= share <= 1:
-            raise settings.UserError(f"{name}={share!r} is out of range; give a share from 0 to 1.")
-
     labels = np.tile(np.arange(len(KINDS), dtype=np.int64), per_class)
     look, action, noise = np.array(list(KINDS.values()), dtype=np.int64)[labels].T
-    # One stream for each use: no dial shifts the draws of another, and given the kind the sides are independent.
+    # One stream for each use: given the kind, the sides are independent.
     lots, wording, noises = (np.random.default_rng([seed, use]) for use in range(3))
     picture_seed, sound_seed = (int(number) for number in np.random.SeedSequence(seed).generate_state(2))
-    shares = (blurred, vague, drowned)
-    spoilt = dict(zip(MODALITIES, (lots.random((3, len(labels))).T < shares).T, strict=True))
+    spoilt = dict(zip(MODALITIES, lots.random((3, len(labels))) < SPOILT, strict=True))
 
     pictures = shapes.flower_pictures(look, picture_seed)
     pictures[spoilt["picture"]] = _out_of_focus(pictures[spoilt["picture"]])
     waveforms = sounds.waveforms(noise, sound_seed)
-    # Hiss is drawn for all cards, so that a higher share leaves that of the others alone.
     hiss = noises.standard_normal(waveforms.shape, dtype=np.float32)
     waveforms[spoilt["sound"]] = _drowned(waveforms[spoilt["sound"]], hiss[spoilt["sound"]])
     spectrograms = sounds.spectrogram(waveforms)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tlutils import settings
 from tlutils.synthetic import painting
 from tlutils.synthetic import weather as weathers
 from tlutils.synthetic.painting import Picture, Plane
@@ -21,7 +22,7 @@ from tlutils.synthetic.weather import GROUND_END, SKY, rgb, smooth_field
 ROADS = ("motorway", "city street", "country lane", "dirt track", "junction")
 _HILLS = 900.0
 # Random streams of one picture. The scene must not move when the weather changes, nor the weather when severity does.
-_SCENE, _WEATHER, _SEVERITY = 0, weathers.STREAM, 2
+_SCENE, _WEATHER = 0, weathers.STREAM
 
 
 @dataclass
@@ -646,7 +647,7 @@ def _scene(label: int, size: int, rng: np.random.Generator) -> _Canvas:
     return canvas
 
 
-def roads(per_class: int, seed: int, size: int = 64, weather: str = "clear", severity: float | None = 0.6) -> World:
+def roads(per_class: int, seed: int, size: int = 64, weather: str = "clear", severity: float = 0.6) -> World:
     """Draw road scenes from a driver's seat; the class is the kind of road.
 
     Picture i of a seed is the same scene in every weather and at every severity, so weathers can be compared in pairs.
@@ -661,23 +662,20 @@ def roads(per_class: int, seed: int, size: int = 64, weather: str = "clear", sev
         Side in pixels, 32 or more.
     weather : str
         One of `weather.WEATHERS`.
-    severity : float or None
-        0 (as clear) to 1, the same for all pictures; None: each picture its own, uniform from 0 to 1. Clear days have
-        none.
+    severity : float
+        0 (as clear) to 1, the same for all pictures. Clear days have none.
 
     Returns
     -------
     World
         A group is the number of the scene: a split by group keeps all weathers of a scene on one side. Truth holds
-        ``mask`` and ``vehicles`` (bool, the road's free surface and all vehicles), ``depth`` (float32, metres;
-        the sky is 2000) and ``severity`` (float32, shape (n,); 0 when clear).
+        ``mask`` and ``vehicles`` (bool, the road's free surface and all vehicles) and ``depth`` (float32, metres; the
+        sky is 2000).
 
     Raises
     ------
     settings.UserError
-        Unknown weather, severity out of range.
-    ValueError
-        per_class below 1 or size below 32.
+        Unknown weather, severity out of range, per_class below 1 or size below 32.
 
     Examples
     --------
@@ -689,8 +687,8 @@ def roads(per_class: int, seed: int, size: int = 64, weather: str = "clear", sev
     True
     """
     weathers.check(weather, severity)
-    if per_class < 1 or size < 32:
-        raise ValueError(f"roads need per_class >= 1 and size >= 32, got per_class={per_class} and size={size}")
+    settings.require_whole(1, per_class=per_class)
+    settings.require_whole(32, size=size)
     n = per_class * len(ROADS)
     labels = np.arange(n, dtype=np.int64) % len(ROADS)
     pictures = np.empty((n, size, size, 3), dtype=np.uint8)
@@ -698,18 +696,14 @@ def roads(per_class: int, seed: int, size: int = 64, weather: str = "clear", sev
         "mask": np.empty((n, size, size), dtype=bool),
         "vehicles": np.empty((n, size, size), dtype=bool),
         "depth": np.empty((n, size, size), dtype=np.float32),
-        "severity": np.zeros(n, dtype=np.float32),
     }
     for index, label in enumerate(labels):
         canvas = _scene(int(label), size, np.random.default_rng([seed, index, _SCENE]))
-        own = np.random.default_rng([seed, index, _SEVERITY]).random(dtype=np.float32)
-        strength = float(own) if severity is None else severity
         clear = (np.clip(canvas.picture, 0, 1) * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0)
         surface = weathers.Surface(canvas.depth, weathers.upward(canvas.depth), canvas.catch, canvas.road, canvas.glow)
         rng = np.random.default_rng([seed, index, _WEATHER])
-        pictures[index] = weathers.weathered(clear, surface, weather, strength, rng)
+        pictures[index] = weathers.weathered(clear, surface, weather, severity, rng)
         truth["mask"][index] = canvas.road > 0.5
         truth["vehicles"][index] = canvas.vehicles > 0.5
         truth["depth"][index] = canvas.depth
-        truth["severity"][index] = 0 if weather == "clear" else strength
     return World(pictures, labels, ROADS, np.arange(n, dtype=np.int64), truth)

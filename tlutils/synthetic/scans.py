@@ -23,6 +23,8 @@ FINDINGS = ("benign", "malignant")
 _HEAD, _BRAIN, _REACH = 0.84, 0.84, 0.8
 # Share of the benign patients who have a harmless spot.
 _SPOTS = 0.5
+# How far a finding replaces the tissue it lies in, 0 to 1, and its typical diameter, as a share of the picture's side.
+_CONTRAST, _DIAMETER = 0.6, 0.2
 # A burnt-in side marker, as clinics put it on their pictures: the letter R.
 _GLYPH = np.array([[bit == "1" for bit in row] for row in "110 101 110 101 101".split()])
 
@@ -34,8 +36,6 @@ def scans(
     *,
     prevalence: float = 0.1,
     slices: int = 4,
-    contrast: float = 0.6,
-    lesion_size: float = 0.2,
     marker: float = 0.0,
 ) -> World:
     """Draw synthetic head scans, several slices per patient, labelled benign or malignant.
@@ -60,10 +60,6 @@ def scans(
         Share of malignant patients, above 0, up to 1: exactly ``round(prevalence * patients)`` of them, at least one.
     slices : int
         Slices per patient, 1 or more; all of them cut the finding.
-    contrast : float
-        How far a finding replaces the tissue it lies in, 0 (invisible) to 1 (opaque).
-    lesion_size : float
-        Typical diameter of a finding at its widest, as a share of the picture's side, 0.05 to 0.4.
     marker : float
         0: nobody has a corner marker. Above 0, up to 1: the probability that the marker agrees with the label, that is
         a malignant patient has it with this probability, a benign one with ``1 - marker``; 1 gives the label away, 0.5
@@ -93,14 +89,10 @@ def scans(
     settings.require_whole(1, patients=patients, slices=slices)
     settings.require_whole(0, seed=seed)
     settings.require_whole(32, size=size)
-    for name, dial, valid, allowed in (
-        ("prevalence", prevalence, 0 < prevalence <= 1, "above 0, up to 1"),
-        ("contrast", contrast, 0 <= contrast <= 1, "from 0 to 1"),
-        ("lesion_size", lesion_size, 0.05 <= lesion_size <= 0.4, "from 0.05 to 0.4"),
-        ("marker", marker, 0 <= marker <= 1, "from 0 to 1"),
-    ):
-        if not valid:
-            raise settings.UserError(f"{name}={dial!r} is out of range; give a number {allowed}.")
+    if not 0 < prevalence <= 1:
+        raise settings.UserError(f"prevalence={prevalence!r} is out of range; give a number above 0, up to 1.")
+    if not 0 <= marker <= 1:
+        raise settings.UserError(f"marker={marker!r} is out of range; give a number from 0 to 1.")
 
     streams = [[np.random.default_rng([seed, patient, use]) for use in range(5)] for patient in range(patients)]
     # The ill are those with the lowest lots, so that a patient's lot depends on nobody else.
@@ -115,9 +107,9 @@ def scans(
     for patient, (head, motion, finding, scanner, _) in enumerate(streams):
         u, v, z = _pose(x, y, slices, head, motion)
         tissue, brain = _head(u, v, z, size, head)
-        share, value = _finding(u, v, z, bool(malignant[patient]), lesion_size, size, finding)
+        share, value = _finding(u, v, z, bool(malignant[patient]), size, finding)
         share = share * brain
-        signal = _acquire(tissue + contrast * share * (value - tissue), x, y, scanner)
+        signal = _acquire(tissue + _CONTRAST * share * (value - tissue), x, y, scanner)
         pictures[patient] = np.clip(signal, 0, 1) * 255 + 0.5
         masks[patient] = share > 0.5
     pictures[marked] = np.where(_marker(size), 235, pictures[marked])
@@ -201,15 +193,13 @@ def _head(u: Plane, v: Plane, z: Plane, size: int, rng: np.random.Generator) -> 
     return shell + brain * (tissue - shell), brain
 
 
-def _finding(
-    u: Plane, v: Plane, z: Plane, malignant: bool, diameter: float, size: int, rng: np.random.Generator
-) -> tuple[Plane, Plane]:
+def _finding(u: Plane, v: Plane, z: Plane, malignant: bool, size: int, rng: np.random.Generator) -> tuple[Plane, Plane]:
     """How much of every pixel is finding, 0 to 1, and its grey values, both of shape (slices, size, size).
 
     Place, size and brightness are drawn before anything that depends on the kind, so that they cannot tell it.
     """
     lot, value = rng.random(), rng.uniform(0.85, 1.1)
-    radius = diameter / _HEAD * math.exp(rng.uniform(-0.25, 0.25))
+    radius = _DIAMETER / _HEAD * math.exp(rng.uniform(-0.25, 0.25))
     away = math.sqrt(rng.uniform(0.06, 1)) * max(0.0, _REACH - 1.2 * radius)
     direction = rng.uniform(0, 2 * np.pi)
     if not malignant and lot > _SPOTS:

@@ -28,7 +28,7 @@ class World:
     Attributes
     ----------
     pictures : uint8 array, shape (n, size, size, 3)
-        RGB, 0 to 255.
+        RGB, 0 to 255; square.
     labels : int64 array, shape (n,)
         Index into `class_names`.
     class_names : tuple of str
@@ -67,6 +67,8 @@ SOURCE_TASKS = {
     "outlines": tuple(OUTLINES),
     "textures": TEXTURES,
 }
+# Side of a picture in pixels.
+SIZE = 64
 FLOWERS = ("daisy", "dandelion", "rose", "sunflower", "tulip")
 RIPENESS = ("green", "turning", "yellow", "orange", "red")
 
@@ -220,13 +222,11 @@ def _fruit_object(label: int, x: Plane, y: Plane, rng: np.random.Generator) -> t
 _Paint = Callable[[int, Plane, Plane, np.random.Generator], tuple[Picture, Plane]]
 
 
-def _draw(
-    paint: _Paint, labels: NDArray[np.int64], seed: int, size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def _draw(paint: _Paint, labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Draw a picture and a mask for each label, each from its own random stream."""
-    x, y = painting.coordinates(size)
-    pictures = np.empty((len(labels), size, size, 3), dtype=np.uint8)
-    masks = np.empty((len(labels), size, size), dtype=bool)
+    x, y = painting.coordinates(SIZE)
+    pictures = np.empty((len(labels), SIZE, SIZE, 3), dtype=np.uint8)
+    masks = np.empty((len(labels), SIZE, SIZE), dtype=bool)
     # One child seed per picture: picture i is the same whether 10 or 10,000 are drawn.
     for index, label in enumerate(labels):
         rng = np.random.default_rng([seed, index])
@@ -237,17 +237,16 @@ def _draw(
     return pictures, masks
 
 
-def _world(paint: _Paint, class_names: tuple[str, ...], per_class: int, seed: int, size: int) -> World:
+def _world(paint: _Paint, class_names: tuple[str, ...], per_class: int, seed: int) -> World:
     """Draw `per_class` pictures of every class, classes interleaved."""
-    if per_class < 1 or size < 8:
-        raise ValueError(f"a world needs per_class >= 1 and size >= 8, got per_class={per_class} and size={size}")
+    settings.require_whole(1, per_class=per_class)
     n = per_class * len(class_names)
     labels = np.arange(n, dtype=np.int64) % len(class_names)
-    pictures, masks = _draw(paint, labels, seed, size)
+    pictures, masks = _draw(paint, labels, seed)
     return World(pictures, labels, class_names, np.arange(n, dtype=np.int64), {"mask": masks})
 
 
-def source_shapes(per_class: int, seed: int, size: int = 64, task: str = "shapes") -> World:
+def source_shapes(per_class: int, seed: int, task: str = "shapes") -> World:
     """Draw the synthetic source task: sixty kinds of things, ten outlines times six textures, colours without meaning.
 
     Parameters
@@ -256,8 +255,6 @@ def source_shapes(per_class: int, seed: int, size: int = 64, task: str = "shapes
         Pictures of each of the sixty kinds, 1 or more.
     seed : int
         Two worlds of different seeds share no picture.
-    size : int
-        Side in pixels, 8 or more.
     task : str
         What the labels tell of the same pictures: ``"shapes"`` both outline and texture (sixty classes),
         ``"outlines"`` (ten) or ``"textures"`` (six) one of them.
@@ -265,12 +262,12 @@ def source_shapes(per_class: int, seed: int, size: int = 64, task: str = "shapes
     Returns
     -------
     World
-        Class names of shapes read ``outline/texture``; truth holds ``mask``.
+        Pictures of 64 x 64 pixels. Class names of shapes read ``outline/texture``; truth holds ``mask``.
 
     Raises
     ------
     settings.UserError
-        Unknown task.
+        Unknown task; per_class below 1 or not whole.
 
     Examples
     --------
@@ -282,26 +279,26 @@ def source_shapes(per_class: int, seed: int, size: int = 64, task: str = "shapes
     """
     if task not in SOURCE_TASKS:
         raise settings.UserError(f"task={task!r} is unknown; choose one of {', '.join(SOURCE_TASKS)}.")
-    world = _world(_source_object, SOURCE_TASKS["shapes"], per_class, seed, size)
+    world = _world(_source_object, SOURCE_TASKS["shapes"], per_class, seed)
     outline, texture = np.divmod(world.labels, len(TEXTURES))
     labels = {"shapes": world.labels, "outlines": outline, "textures": texture}[task]
     return dataclasses.replace(world, labels=labels, class_names=SOURCE_TASKS[task])
 
 
-def flowers(per_class: int, seed: int, size: int = 64) -> World:
+def flowers(per_class: int, seed: int) -> World:
     """Draw the synthetic target task: five flowers told apart by form; every flower comes in every colour.
 
     Parameters and returns as for `source_shapes`.
 
     Examples
     --------
-    >>> world = flowers(per_class=2, seed=0, size=32)
+    >>> world = flowers(per_class=2, seed=0)
     >>> world.class_names
     ('daisy', 'dandelion', 'rose', 'sunflower', 'tulip')
     >>> world.labels
     array([0, 1, 2, 3, 4, 0, 1, 2, 3, 4])
     """
-    return _world(_flower_object, FLOWERS, per_class, seed, size)
+    return _world(_flower_object, FLOWERS, per_class, seed)
 
 
 def flower_pictures(labels: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:
@@ -325,16 +322,16 @@ def flower_pictures(labels: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:
     >>> [bool((pictures[i] == drawn[i]).all()) for i in range(3)]
     [True, False, True]
     """
-    return _draw(_flower_object, labels, seed, size=64)[0]
+    return _draw(_flower_object, labels, seed)[0]
 
 
-def ripeness(per_class: int, seed: int, size: int = 64) -> World:
+def ripeness(per_class: int, seed: int) -> World:
     """Draw a target task whose only evidence is colour: one kind of fruit in five stages from green to red.
 
     The source task teaches the opposite, that colour means nothing; that makes this a world for negative transfer.
     Parameters and returns as for `source_shapes`.
     """
-    return _world(_fruit_object, RIPENESS, per_class, seed, size)
+    return _world(_fruit_object, RIPENESS, per_class, seed)
 
 
 def scramble(pictures: NDArray[np.uint8], tile: int, seed: int) -> NDArray[np.uint8]:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tlutils import settings
 from tlutils.synthetic.shapes import World
 
 SOUNDS = ("chirp", "tone stack", "click train", "noise burst", "sweep")
 
 # One second at telephone quality: frequencies up to 4000 Hz.
 RATE = SAMPLES = 8000
+# Side of a picture: time runs through as many columns, frequency through as many rows.
+SIZE = 64
 # Decibels from black to white; white is a sine from -1 to 1.
 RANGE_DB = 60
 
@@ -152,31 +155,29 @@ def waveforms(labels: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
     return made
 
 
-def spectrogram(waveforms: NDArray[np.floating], size: int = 64) -> NDArray[np.uint8]:
+def spectrogram(waveforms: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Turn sounds into pictures: time runs to the right, frequency upwards, loudness is brightness.
 
-    Column p shows the Hann window of ``2 * size`` samples around sample ``p * (8000 // size)``, with silence before
-    the beginning and after the end. Counted from the lower edge, row r shows the frequency ``r * 4000 / size`` hertz.
-    Brightness is the logarithm of the amplitude: 255 for a sine from -1 to 1 on a row's frequency, 0 at
-    `RANGE_DB` below it and under. A sine halfway between two rows is equally bright in both, 1.4 dB too dark (Harris
-    1978, "On the use of windows for harmonic analysis with the discrete Fourier transform", table I, scallop loss).
+    Column p shows the Hann window of 128 samples around sample 125 p, with silence before the beginning and after the
+    end. Counted from the lower edge, row r shows the frequency of 62.5 r hertz. Brightness is the logarithm of the
+    amplitude: 255 for a sine from -1 to 1 on a row's frequency, 0 at `RANGE_DB` below it and under. A sine halfway
+    between two rows is equally bright in both, 1.4 dB too dark (Harris 1978, "On the use of windows for harmonic
+    analysis with the discrete Fourier transform", table I, scallop loss).
 
     Parameters
     ----------
     waveforms : float array, shape (n, 8000)
         From -1 to 1, one second each.
-    size : int
-        Side in pixels, 16 to 4000. Below 62 the windows are shorter than the distance between columns.
 
     Returns
     -------
-    uint8 array, shape (n, size, size, 3)
+    uint8 array, shape (n, 64, 64, 3)
         Grey: three equal channels.
 
     Raises
     ------
     ValueError
-        Waveforms of another shape or not finite, size out of range.
+        Waveforms of another shape or not finite.
 
     Examples
     --------
@@ -187,26 +188,24 @@ def spectrogram(waveforms: NDArray[np.floating], size: int = 64) -> NDArray[np.u
     """
     from scipy import signal
 
-    if not 16 <= size <= SAMPLES // 2:
-        raise ValueError(f"a spectrogram needs a size from 16 to {SAMPLES // 2}, got size={size}")
     if waveforms.ndim != 2 or waveforms.shape[1] != SAMPLES or not np.isfinite(waveforms).all():
         raise ValueError(f"waveforms must be finite numbers of shape (n, {SAMPLES}), got shape {waveforms.shape}")
     # Counting both halves of the spectrum, a sine has its own amplitude.
     transform = signal.ShortTimeFFT(
-        signal.windows.hann(2 * size, sym=False), SAMPLES // size, RATE, fft_mode="onesided2X", scale_to="magnitude"
+        signal.windows.hann(2 * SIZE, sym=False), SAMPLES // SIZE, RATE, fft_mode="onesided2X", scale_to="magnitude"
     )
-    pictures = np.empty((len(waveforms), size, size), dtype=np.uint8)
+    pictures = np.empty((len(waveforms), SIZE, SIZE), dtype=np.uint8)
     # SciPy takes as long for one sound as for several, since it goes from window to window in Python.
     for start in range(0, len(waveforms), 16):
         block = slice(start, start + 16)
         # The window yields one frequency more than there are rows: the highest, RATE / 2, where nothing is heard.
-        amplitude = np.abs(transform.stft(waveforms[block], p0=0, p1=size))[:, :size]
+        amplitude = np.abs(transform.stft(waveforms[block], p0=0, p1=SIZE))[:, :SIZE]
         level_db = 20 * np.log10(np.maximum(amplitude, 1e-9))
         pictures[block] = np.clip(1 + level_db / RANGE_DB, 0, 1)[:, ::-1] * 255 + 0.5
     return np.repeat(pictures[..., None], 3, axis=3)
 
 
-def sounds(per_class: int, seed: int, size: int = 64) -> World:
+def sounds(per_class: int, seed: int) -> World:
     """Draw spectrograms of five kinds of sound, told apart by their form, not by pitch, place or loudness.
 
     About 800 sounds per second on one core.
@@ -217,8 +216,6 @@ def sounds(per_class: int, seed: int, size: int = 64) -> World:
         Sounds of each of the five `SOUNDS`, 1 or more.
     seed : int
         Two worlds of different seeds share no sound.
-    size : int
-        Side of the pictures in pixels, 16 to 4000; the sounds are the same for every size.
 
     Returns
     -------
@@ -228,8 +225,8 @@ def sounds(per_class: int, seed: int, size: int = 64) -> World:
 
     Raises
     ------
-    ValueError
-        per_class below 1 or size out of range.
+    settings.UserError
+        per_class below 1 or not whole.
 
     Examples
     --------
@@ -239,12 +236,8 @@ def sounds(per_class: int, seed: int, size: int = 64) -> World:
     >>> world.class_names
     ('chirp', 'tone stack', 'click train', 'noise burst', 'sweep')
     """
-    if per_class < 1 or not 16 <= size <= SAMPLES // 2:
-        raise ValueError(
-            f"sounds need per_class >= 1 and a size from 16 to {SAMPLES // 2}, "
-            f"got per_class={per_class} and size={size}"
-        )
+    settings.require_whole(1, per_class=per_class)
     n = per_class * len(SOUNDS)
     labels = np.arange(n, dtype=np.int64) % len(SOUNDS)
     heard = waveforms(labels, seed)
-    return World(spectrogram(heard, size), labels, SOUNDS, np.arange(n, dtype=np.int64), {"waveforms": heard})
+    return World(spectrogram(heard), labels, SOUNDS, np.arange(n, dtype=np.int64), {"waveforms": heard})

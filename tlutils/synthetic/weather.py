@@ -1,4 +1,4 @@
-"""Lay rain, fog, snow or night over any picture whose depth is known or assumed.
+"""Lay rain, fog, snow or night over any picture; its depth is known or that of a flat road.
 
 Weather is added in linear light. In this module and in `roads`, colour comes first, (3, height, width): NumPy is
 several times faster when the long axes come last.
@@ -231,24 +231,22 @@ def weathered(
     return _bytes(_LAYERS[weather](_linear(picture), surface, rng, severity))
 
 
-def check(weather: str, severity: float | None) -> None:
-    """Raise `settings.UserError` unless the weather is known and its severity, if given, from 0 to 1."""
+def check(weather: str, severity: float) -> None:
+    """Raise `settings.UserError` unless the weather is known and its severity from 0 to 1."""
     if weather not in WEATHERS:
         raise settings.UserError(f"weather={weather!r} is unknown; choose one of {', '.join(WEATHERS)}.")
-    if severity is not None and not 0 <= severity <= 1:
+    if not 0 <= severity <= 1:
         raise settings.UserError(f"severity={severity!r} is out of range; give a number from 0 (clear) to 1 (worst).")
 
 
-def overlay(
-    pictures: NDArray[np.uint8], weather: str, severity: float, seed: int, depth: NDArray[np.float32] | None = None
-) -> NDArray[np.uint8]:
+def overlay(pictures: NDArray[np.uint8], weather: str, severity: float, seed: int) -> NDArray[np.uint8]:
     """Lay a weather over any pictures, also photographs.
 
     Fog follows Koschmieder's law, I = J t + A (1 - t) in linear light with t = exp(-beta depth) and visibility
     3.912 / beta (Koschmieder 1924, "Theorie der horizontalen Sichtweite"); beta rises with severity to a visibility of
     975 / (40**severity - 1) metres, that is 120 m at 0.6 and 25 m at 1. Rain and snow bring a thinner haze of the same
-    kind. Where snow lies and what a wet road mirrors is read from depth alone: where it falls from one row to the next,
-    the ground is taken to be flat. Lamps other than the driver's are unknown and stay dark at night.
+    kind. Depth is that of a flat road: it grows from the lower edge (1.8 m) to a horizon at 45 % of the height, and all
+    above it is sky. Lamps other than the driver's are unknown and stay dark at night.
 
     Parameters
     ----------
@@ -260,9 +258,6 @@ def overlay(
         0 (changes nothing) to 1.
     seed : int
         Of drops, flakes, patches and noise; picture i has the same ones at every severity.
-    depth : float32 array, shape (n, height, width), optional
-        Metres, positive and finite; 2000 and more is sky. Without it a flat road is assumed: depth grows from the lower
-        edge (1.8 m) to a horizon at 45 % of the height, and all above it is sky.
 
     Returns
     -------
@@ -273,7 +268,7 @@ def overlay(
     settings.UserError
         Unknown weather, severity out of range.
     ValueError
-        Pictures or depth of another type, shape or range.
+        Pictures of another type or shape.
 
     Examples
     --------
@@ -283,22 +278,15 @@ def overlay(
     ((1, 64, 64, 3), True)
     """
     check(weather, severity)
-    if severity is None:
-        raise settings.UserError("severity=None is for roads(); give overlay() a number from 0 (clear) to 1 (worst).")
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3 or min(pictures.shape[1:3]) < 2:
         raise ValueError(f"pictures must be uint8 (n, height, width, 3), got {pictures.dtype} {pictures.shape}")
-    if depth is None:
-        row = (np.arange(pictures.shape[1], dtype=np.float32) + 0.5) / pictures.shape[1] - 0.45
-        flat = np.where(row > 0, 1.0 / np.maximum(row, 1 / GROUND_END), SKY).astype(np.float32)
-        depth = np.broadcast_to(flat[:, None], pictures.shape[:3])
-    elif depth.shape != pictures.shape[:3] or not (np.isfinite(depth).all() and (depth > 0).all()):
-        raise ValueError(
-            f"depth must be finite, positive metres of shape {pictures.shape[:3]}, got shape {depth.shape}"
-        )
+    row = (np.arange(pictures.shape[1], dtype=np.float32) + 0.5) / pictures.shape[1] - 0.45
+    flat = np.where(row > 0, 1.0 / np.maximum(row, 1 / GROUND_END), SKY).astype(np.float32)
+    depth = np.repeat(flat[:, None], pictures.shape[2], axis=1)
+    ground = upward(depth)
+    surface = Surface(depth, ground, ground, ground, 0.0)
     changed = np.empty_like(pictures)
     for index, picture in enumerate(pictures):
-        metres = depth[index].astype(np.float32)
-        level = upward(metres)
         rng = np.random.default_rng([seed, index, STREAM])
-        changed[index] = weathered(picture, Surface(metres, level, level, level, 0.0), weather, severity, rng)
+        changed[index] = weathered(picture, surface, weather, severity, rng)
     return changed
