@@ -186,6 +186,19 @@ def test_starting_tensorflow_prints_nothing() -> None:
     assert finished.stdout.strip() in {"()", "torch.Size([])"}
 
 
+def test_a_file_is_replaced_when_the_new_one_is_whole_and_stays_as_it_was_when_writing_fails(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), settings.replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    with settings.replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old" and temporary.parent == tmp_path
+    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+
+
 def test_the_cache_folder_is_made_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "new" / "cache"))
     folder = settings.cache_dir()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,6 +123,7 @@ def compute_once(
     *,
     batch_size: int = 32,
     dtype: str = "float32",
+    run: Callable[[keras.Model, Any], Iterable[NDArray[np.floating]]] | None = None,
 ) -> NDArray[np.floating]:
     """Return the trunk's activations, computed at the first call and read from disk at every later one.
 
@@ -141,6 +140,9 @@ def compute_once(
         Pictures computed together.
     dtype : str
         ``"float32"``, or ``"float16"`` for half the disk space and three significant digits.
+    run : function of the trunk and the images, optional
+        Yields the activations, batch by batch, in the order of the images; for inputs that are not computed one batch
+        of `batch_size` after the other. It must compute what the trunk does: the file's name knows nothing of it.
 
     Returns
     -------
@@ -152,36 +154,25 @@ def compute_once(
     settings.UserError
         Wrong size or number format, no pictures, cache folder not writable, disk full.
     """
-    if tuple(images.shape[1:]) != tuple(trunk.input_shape[1:]):
+    given, wanted = tuple(images.shape[1:]), tuple(trunk.input_shape[1:])
+    # A length of None, such as that of texts, takes any.
+    if len(given) != len(wanted) or any(b not in (None, a) for a, b in zip(given, wanted, strict=True)):
         raise settings.UserError(
-            f"The pictures have shape {tuple(images.shape[1:])}, the trunk takes {tuple(trunk.input_shape[1:])}; "
-            "use dataset.resized(backbone.image_size)."
+            f"The pictures have shape {given}, the trunk takes {wanted}; use dataset.resized(backbone.image_size)."
         )
     if len(images) == 0:
         raise settings.UserError("There are no pictures to compute activations of; check the split or the folder.")
-    shape = (len(images), *trunk.output_shape[1:])
-    return kept(key(trunk, images, dtype), shape, dtype, _activations(trunk, images, batch_size))
+    folder = settings.cache_dir() / "activations"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{_key(trunk, images, dtype)}.npy"
+    if not path.exists():
+        batches = run(trunk, images) if run else _in_batches(trunk, images, batch_size)
+        _write(path, trunk.compute_output_shape((len(images), *given)), dtype, batches)
+    return np.load(path, mmap_mode="r")
 
 
-def key(trunk: keras.Model, inputs: NDArray[np.generic] | picture_files.PictureFiles, dtype: str) -> str:
-    """Return a hash of everything that activations depend on.
-
-    Parameters
-    ----------
-    trunk : keras.Model
-    inputs : array or PictureFiles
-    dtype : str
-        ``"float32"`` or ``"float16"``.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    settings.UserError
-        Another number format.
-    """
+def _key(trunk: keras.Model, inputs: NDArray[np.generic] | picture_files.PictureFiles, dtype: str) -> str:
+    """Return a hash of everything that activations depend on."""
     import keras
 
     if dtype not in ("float16", "float32"):
@@ -200,7 +191,7 @@ def key(trunk: keras.Model, inputs: NDArray[np.generic] | picture_files.PictureF
     return digest.hexdigest()[:40]
 
 
-def _activations(
+def _in_batches(
     trunk: keras.Model, images: NDArray[np.generic] | picture_files.PictureFiles, batch_size: int
 ) -> Iterator[NDArray[np.floating]]:
     from tqdm import tqdm
@@ -212,54 +203,18 @@ def _activations(
             bar.update(len(batch))
 
 
-def kept(
-    name: str, shape: tuple[int, ...], dtype: str, batches: Iterable[NDArray[np.floating]]
-) -> NDArray[np.floating]:
-    """Return the array that the cache keeps under a name; where it keeps none, compute and write it.
-
-    Parameters
-    ----------
-    name : str
-        From `key`.
-    shape : tuple of int
-    dtype : str
-    batches : iterable of arrays
-        The rows in their order; gone through only if the array is not there.
-
-    Returns
-    -------
-    array
-        A read-only memory map.
-
-    Raises
-    ------
-    settings.UserError
-        Cache folder not writable, disk full.
-    """
-    folder = settings.cache_dir() / "activations"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{name}.npy"
-    if not path.exists():
-        _write(path, shape, dtype, batches)
-    return np.load(path, mmap_mode="r")
-
-
 def _write(path: Path, shape: tuple[int, ...], dtype: str, batches: Iterable[NDArray[np.floating]]) -> None:
-    """Write the array to a temporary file and rename it: whoever finds `path` finds it whole."""
     header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
-    # Plain writes rather than a writable memory map: on a full disk a write raises an error, a map kills the process.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".partial")
     try:
-        with os.fdopen(handle, "wb") as file:
+        # Plain writes rather than a writable memory map: on a full disk a write raises an error, a map kills the
+        # process.
+        with settings.replacing(path) as temporary, temporary.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             for batch in batches:
                 file.write(batch.astype(dtype).tobytes())
-        os.replace(temporary, path)
     except OSError as error:
         needed = int(np.prod(shape)) * np.dtype(dtype).itemsize
         raise settings.UserError(
             f"The activations could not be written to {path.parent} ({error.strerror}); they need {needed:,} bytes. "
             "Free some space, choose dtype='float16' or set TLUTILS_CACHE to another disk. Nothing was left behind."
         ) from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import re
+import secrets
 import sys
 import tempfile
 import traceback
@@ -107,9 +108,7 @@ def check(*, profile: str = "quick", seed: int = 0, data_dir: str = "", **counts
         raise UserError(f'profile={profile!r} is unknown; choose "quick" (offline, minutes) or "full" (real data).')
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise UserError(f"seed={seed!r} cannot seed the random generators; give a whole number from 0 to {2**32 - 1}.")
-    for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise UserError(f"{name}={count!r} must be a whole number of at least 1.")
+    require_whole(1, **counts)
     folder = _existing_folder(data_dir) if data_dir else None
     make_repeatable(seed)
     return Settings(profile, seed, folder)
@@ -205,6 +204,22 @@ def listed(names: Sequence[str], separator: str = ", ") -> str:
     """
     rest = [f"and {len(names) - NAMED_AT_MOST} more"] if len(names) > NAMED_AT_MOST else []
     return separator.join([*names[:NAMED_AT_MOST], *rest])
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file in full or not at all: give a temporary path beside `path`, which is renamed to it in the end.
+
+    Whoever reads `path` meanwhile, also after a kill, finds the old file or the new one, each whole. Where the block
+    raises an error, the temporary file goes.
+    """
+    # Not tempfile's, whose files only their owner may read.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def cache_dir() -> Path:

@@ -234,15 +234,14 @@ def compute_once(model: keras.Model, token_ids: NDArray[np.int32], *, dtype: str
             f"token_ids has shape {token_ids.shape} and type {token_ids.dtype}; give what encoder.tokenize(texts) "
             "returns for one text or more."
         )
-    name = cut.key(model, token_ids, dtype)
-    return cut.kept(name, _output_shape(model, token_ids), dtype, (_run(model, ids) for ids in (token_ids,)))
+    return cut.compute_once(model, token_ids, dtype=dtype, run=lambda model, ids: [_run(model, ids)])
 
 
 def _run(model: keras.Model, token_ids: NDArray[np.int32]) -> NDArray[np.float32]:
     """Run a model on texts of like length together, and put the results back into the order of the texts."""
     from tqdm import tqdm
 
-    results = np.zeros(_output_shape(model, token_ids), dtype=np.float32)
+    results = np.zeros(model.compute_output_shape(token_ids.shape), dtype=np.float32)
     with tqdm(total=len(token_ids), unit="text", desc="encoder", delay=5, leave=False) as bar:
         for rows, batch in _batches(token_ids):
             values = model.predict_on_batch(batch)
@@ -264,11 +263,6 @@ def _batches(token_ids: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.int64], 
         rows = order[start : start + max(1, _TOKENS_PER_BATCH // longest)]
         yield rows, token_ids[rows, :longest]
         start += len(rows)
-
-
-def _output_shape(model: keras.Model, token_ids: NDArray[np.int32]) -> tuple[int, ...]:
-    n, length = token_ids.shape
-    return (n, *(length if size is None else size for size in model.output_shape[1:]))
 
 
 def _cuts(layers: int) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tlutils import settings
 from tlutils.models import architectures, backbones
 from tlutils.synthetic import shapes
 
@@ -154,25 +155,36 @@ def pretrain(
         for layer in (*plain.layers, classifier)
         for variable in layer.weights
     }
-    temporary = output.with_suffix(".partial.npz")
-    np.savez(temporary, **weights)
-    facts = {
-        "accuracy": _accuracy_as_written(temporary, task, held_out),
-        "seconds_per_epoch": round(seconds_per_epoch),
-        "sha256": hashlib.sha256(temporary.read_bytes()).hexdigest(),
-        "parameters": plain.count_params(),
-        "source_pictures": epochs * per_class * len(shapes.SOURCE_TASKS["shapes"]),
-        "epochs": epochs,
-        "seed": seed,
-        "machine": f"{os.cpu_count()} cores {platform.machine()}",
-        "library": f"Keras {keras.__version__} on {keras.backend.backend()}",
-    }
-    _write(output.with_suffix(".md"), _card(output.name, task, facts, per_class))
-    checksums = output.parent / "checksums.json"
-    known = json.loads(checksums.read_text(encoding="utf-8")) if checksums.exists() else {}
-    _write(checksums, json.dumps(known | {output.name: f"sha256:{facts['sha256']}"}, indent=2, sort_keys=True) + "\n")
-    temporary.replace(output)
+    with settings.replacing(output) as temporary:
+        with temporary.open("wb") as file:
+            np.savez(file, **weights)
+        facts = {
+            "accuracy": _accuracy_as_written(temporary, task, held_out),
+            "seconds_per_epoch": round(seconds_per_epoch),
+            "sha256": hashlib.sha256(temporary.read_bytes()).hexdigest(),
+            "parameters": plain.count_params(),
+            "source_pictures": epochs * per_class * len(shapes.SOURCE_TASKS["shapes"]),
+            "epochs": epochs,
+            "seed": seed,
+            "machine": f"{os.cpu_count()} cores {platform.machine()}",
+            "library": f"Keras {keras.__version__} on {keras.backend.backend()}",
+        }
+        _write(output.with_suffix(".md"), _card(output.name, task, facts, per_class))
+    write_checksum(output)
     return facts
+
+
+def write_checksum(path: Path) -> None:
+    """Note the SHA-256 of a file in the ``checksums.json`` beside it, where `store.bundled` looks it up.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    checksums = path.with_name("checksums.json")
+    known = json.loads(checksums.read_text(encoding="utf-8")) if checksums.exists() else {}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    _write(checksums, json.dumps(known | {path.name: f"sha256:{digest}"}, indent=2, sort_keys=True) + "\n")
 
 
 def _accuracy_as_written(path: Path, task: str, world: shapes.World) -> float:
@@ -182,10 +194,8 @@ def _accuracy_as_written(path: Path, task: str, world: shapes.World) -> float:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write through a temporary file, so that no half file ever stands under the name."""
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    temporary.replace(path)
+    with settings.replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _card(name: str, task: str, facts: dict[str, Any], per_class: int) -> str:
@@ -203,7 +213,7 @@ Weights of vgg16_mini, VGG16's thirteen convolutions with a quarter of the chann
 
 | | |
 |---|---|
-| source task | {task}: {told[task]}, of synthetic pictures (`tlutils.worlds.source_shapes`) |
+| source task | {task}: {told[task]}, of synthetic pictures (`tlutils.synthetic.shapes.source_shapes`) |
 | pictures | {facts["source_pictures"]:,} of 64x64, none seen twice; colours carry no information |
 | accuracy | {facts["accuracy"]:.3f} on 3,000 source pictures never trained on, with these float16 weights |
 | training | Adam, cosine decay from 1e-3, {facts["epochs"]} epochs, batches of 64, seed {facts["seed"]} |

@@ -8,7 +8,6 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,8 +28,18 @@ METRICS: dict[str, Literal["minimize", "maximize"]] = {
     "macro_f1": "maximize",
 }
 
+# What a trial may choose from, besides the cut: a learning rate, drawn evenly on the logarithmic scale; a batch size;
+# the units of one hidden layer with ReLU, where 0 stands for a linear head; the share of the last layer's inputs that
+# is dropped in training. The epochs are the same in every trial.
+SPACE: dict[str, Any] = {
+    "learning_rate": (1e-4, 1e-1),
+    "batch_sizes": (8, 16, 32),
+    "widths": (0, 16, 64),
+    "dropout": (0.0, 0.6),
+    "epochs": 20,
+}
+
 _STUDIES = settings.BUILD / "studies.db"
-_DEFINITION = "definition"
 # Another process may hold an SQLite file for the moment of a write; this long is no moment any more.
 _PATIENCE_SECONDS = 20
 # Keras then calls TensorFlow or JAX once for so many steps, which halves the seconds of steps as small as these; with
@@ -38,44 +47,6 @@ _PATIENCE_SECONDS = 20
 _STEPS_AT_ONCE = 16
 # Of the pictures that `seconds` times.
 _TIMED_PICTURES = 32
-
-
-@dataclass(frozen=True)
-class Space:
-    """What a search may choose from, besides the cut.
-
-    Attributes
-    ----------
-    learning_rate : pair of float
-        Lowest and highest, above 0; drawn evenly on the logarithmic scale.
-    batch_sizes : tuple of int
-    widths : tuple of int
-        Units of one hidden layer with ReLU; 0 stands for a linear head.
-    dropout : pair of float
-        Lowest and highest share of the last layer's inputs that is dropped in training, 0 or more and below 1.
-    epochs : int
-        Passes over the training pictures, the same in every trial.
-    """
-
-    learning_rate: tuple[float, float] = (1e-4, 1e-1)
-    batch_sizes: tuple[int, ...] = (8, 16, 32)
-    widths: tuple[int, ...] = (0, 16, 64)
-    dropout: tuple[float, float] = (0.0, 0.6)
-    epochs: int = 20
-
-    def __post_init__(self) -> None:
-        usable = {
-            "learning_rate": 0 < self.learning_rate[0] <= self.learning_rate[1] < math.inf,
-            "batch_sizes": len(self.batch_sizes) > 0 and min(self.batch_sizes) >= 1,
-            "widths": len(self.widths) > 0 and min(self.widths) >= 0,
-            "dropout": 0 <= self.dropout[0] <= self.dropout[1] < 1,
-            "epochs": self.epochs >= 1,
-        }
-        for name, good in usable.items():
-            if not good:
-                raise settings.UserError(
-                    f"{name}={getattr(self, name)!r} cannot be searched; the default is {getattr(Space, name)!r}."
-                )
 
 
 def check_metric(metric: str) -> None:
@@ -94,8 +65,6 @@ def search(
     storage: str = "",
     seed: int = 0,
     metric: str = "log_loss",
-    space: Space | None = None,
-    name: str = "",
 ) -> optuna.Study:
     """Search for the best cut, head and training settings; the trunk does not run.
 
@@ -124,58 +93,60 @@ def search(
         0 or more.
     metric : str
         One of `METRICS`, of the validation pictures.
-    space : Space, optional
-    name : str
-        Of the study; empty for a name that follows from everything the study depends on.
 
     Returns
     -------
     optuna.Study
-        The parameters of a trial: cut, width, dropout, learning_rate, batch_size. Its user attribute ``scores`` holds
-        every metric. On two processor cores a trial on 50 to 100 pictures takes about 0.2 s.
+        Its name follows from everything it depends on, so that trials of another seed, metric, split or `SPACE` get a
+        study of their own. The parameters of a trial: cut, width, dropout, learning_rate, batch_size. Its user
+        attribute ``scores`` holds every metric. On two processor cores a trial on 50 to 100 pictures takes about 0.2 s.
 
     Raises
     ------
     settings.UserError
         No or overlapping training and validation pictures, a class without training pictures, activations of another
-        length or not finite; an unknown metric; a study of that name with another search space, metric, seed or other
-        data; a storage that cannot be opened, is corrupt, or stays locked. Nothing that was stored is touched.
+        length or not finite; an unknown metric; a storage that cannot be opened, is corrupt, or stays locked. Nothing
+        that was stored is touched.
     """
     import optuna
 
     check_metric(metric)
-    for what, count, least in (("trials", trials, 1), ("seed", seed, 0)):
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < least:
-            raise settings.UserError(f"{what}={count!r} must be a whole number of at least {least}.")
+    settings.require_whole(1, trials=trials)
+    settings.require_whole(0, seed=seed)
     _check_pictures(activations, labels, train, validation)
-    choices = space or Space()
-    trainer = _Trainer(activations, labels, train, choices.epochs, seed)
+    trainer = _Trainer(activations, labels, train, SPACE["epochs"], seed)
     definition = {
-        "space": {"cuts": list(activations), **asdict(choices)},
+        "space": {"cuts": list(activations), **SPACE},
         "metric": metric,
         "seed": int(seed),
         "data": trainer.fingerprint(validation),
     }
-    text = json.dumps(definition, sort_keys=True)
-    name = name or f"heads-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    with _storage_errors(storage), _quiet_optuna():
-        study = _open(storage, name, METRICS[metric], json.loads(text))
+    digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
+    with _storage_errors(storage):
+        study = optuna.create_study(
+            study_name=f"heads-{digest[:12]}",
+            storage=_storage(storage),
+            direction=METRICS[metric],
+            load_if_exists=True,
+        )
+        study.set_user_attr("definition", definition)
         while sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)) < trials:
             trial = study.ask()
             # Two processes with one seed would otherwise draw the same choices.
             study.sampler = optuna.samplers.TPESampler(seed=_derived(seed, trial.number))
             chosen: dict[str, Any] = {
                 "cut": trial.suggest_categorical("cut", list(activations)),
-                "width": trial.suggest_categorical("width", list(choices.widths)),
-                "dropout": trial.suggest_float("dropout", *choices.dropout),
-                "learning_rate": trial.suggest_float("learning_rate", *choices.learning_rate, log=True),
-                "batch_size": trial.suggest_categorical("batch_size", list(choices.batch_sizes)),
+                "width": trial.suggest_categorical("width", SPACE["widths"]),
+                "dropout": trial.suggest_float("dropout", *SPACE["dropout"]),
+                "learning_rate": trial.suggest_float("learning_rate", *SPACE["learning_rate"], log=True),
+                "batch_size": trial.suggest_categorical("batch_size", SPACE["batch_sizes"]),
             }
             model = trainer.train(trial.number, **chosen)
             logits = trainer.logits(model, chosen["cut"], validation)
             scores = _scores(labels[validation], logits)
             trial.set_user_attr("scores", scores)
-            study.tell(trial, scores[metric] if math.isfinite(scores[metric]) else None, _state(scores[metric]))
+            # The score of a training that diverged is NaN, which Optuna keeps as a failed trial.
+            study.tell(trial, scores[metric])
     return study
 
 
@@ -201,21 +172,15 @@ def refit(
     """
     import keras
 
-    definition = study.user_attrs[_DEFINITION]
+    definition = study.user_attrs["definition"]
     best = study.best_trial
     trainer = _Trainer(activations, labels, train, definition["space"]["epochs"], definition["seed"])
     trained = trainer.train(best.number, **best.params)
-    head = keras.Sequential([keras.Input(activations[best.params["cut"]].shape[1:])], name="head")
-    for layer in trainer.standardisers[best.params["cut"]].layers:
-        head.add(layer)
-    if best.params["width"]:
-        head.add(keras.layers.Dense(best.params["width"], "relu", name="hidden"))
-    head.add(keras.layers.Dropout(best.params["dropout"], name="dropout"))
-    head.add(keras.layers.Dense(trainer.n_classes, name="classes"))
-    for layer in trained.layers:
-        if isinstance(layer, keras.layers.Dense):
-            head.get_layer(layer.name).set_weights(layer.get_weights())
-    return head
+    at = best.params["cut"]
+    dropout = keras.layers.Dropout(best.params["dropout"], name="dropout")
+    layers = [dropout if layer.name == "dropout" else layer for layer in trained.layers]
+    standardise = trainer.standardisers[at].layers
+    return keras.Sequential([keras.Input(activations[at].shape[1:]), *standardise, *layers], name="head")
 
 
 def seconds(
@@ -252,7 +217,7 @@ def seconds(
         per_picture = (time.perf_counter() - start) / len(few)
     took = [trial.duration.total_seconds() for trial in study.get_trials(deepcopy=False) if trial.duration]
     once, trial = len(pictures) * per_picture, float(np.mean(took))
-    usual = (study.user_attrs[_DEFINITION]["space"]["epochs"] * len(train) + len(validation)) * per_picture
+    usual = (study.user_attrs["definition"]["space"]["epochs"] * len(train) + len(validation)) * per_picture
     return {
         "one pass of the trunk": once,
         "a trial": trial,
@@ -376,12 +341,6 @@ def _scores(labels: NDArray[np.int64], logits: NDArray[np.floating]) -> dict[str
     }
 
 
-def _state(value: float) -> optuna.trial.TrialState:
-    import optuna
-
-    return optuna.trial.TrialState.COMPLETE if math.isfinite(value) else optuna.trial.TrialState.FAIL
-
-
 def _derived(seed: int, number: int) -> int:
     """Seed of one trial; neighbouring seeds and numbers give unrelated ones."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
@@ -414,41 +373,6 @@ def _check_pictures(
     missing = np.setdiff1d(np.arange(labels.max() + 1), labels[train])
     if missing.size:
         raise settings.UserError(f"Class {missing[0]} has no training picture. Look at the split.")
-
-
-def _open(
-    storage: str, name: str, direction: Literal["minimize", "maximize"], definition: dict[str, Any]
-) -> optuna.Study:
-    """Load the study, or make it; refuse one that was made for something else."""
-    import optuna
-
-    study = optuna.create_study(study_name=name, storage=_storage(storage), direction=direction, load_if_exists=True)
-    stored = study.user_attrs.get(_DEFINITION)
-    if stored is None and study.get_trials(deepcopy=False):
-        raise settings.UserError(
-            f"The study {name!r} was not made by this search, and its trials cannot be mixed with these. Give the "
-            "search another name. The stored study is as it was."
-        )
-    if stored is None:
-        study.set_user_attr(_DEFINITION, definition)
-    elif stored != definition:
-        raise settings.UserError(
-            f"The study {name!r} was made with {'; '.join(_differences(stored, definition))}. Its trials cannot be "
-            "mixed with these: give the search another name, or the old arguments. The stored study is as it was."
-        )
-    return study
-
-
-def _differences(stored: dict[str, Any], definition: dict[str, Any]) -> list[str]:
-    """Say what a study was made with, as far as it is not the same now."""
-    found = []
-    for key, now in {**definition["space"], "metric": definition["metric"], "seed": definition["seed"]}.items():
-        old = stored["space"].get(key) if key in definition["space"] else stored.get(key)
-        if old != now:
-            found.append(f"{key}={old} where now it is {now}")
-    if stored["data"] != definition["data"]:
-        found.append("other pictures, labels, split or activations")
-    return found
 
 
 def _storage(storage: str) -> optuna.storages.BaseStorage:
@@ -490,29 +414,8 @@ def _storage_errors(storage: str) -> Iterator[None]:
         except sqlalchemy.exc.ArgumentError:
             where = storage
         where = where or "build/studies.db"
-        if "locked" in reason:
-            advice = (
-                f"is locked by another process, for more than {_PATIENCE_SECONDS} s. Close what holds it, such as a "
-                "viewer of databases, and run this again: the study goes on after its last finished trial"
-            )
-        elif "not a database" in reason or "malformed" in reason:
-            advice = "is no SQLite file, or a damaged one. It was left as it is: move it away, or give another storage"
-        else:
-            advice = (
-                f"cannot be used ({reason}). Give what Optuna takes, such as sqlite:///studies.db, or nothing for "
-                "build/studies.db"
-            )
-        raise settings.UserError(f"storage={where!r} {advice}.") from error
-
-
-@contextlib.contextmanager
-def _quiet_optuna() -> Iterator[None]:
-    """Keep Optuna's line about every trial out of the notebooks; warnings stay."""
-    import optuna
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)
+        raise settings.UserError(
+            f"storage={where!r} cannot be used ({reason}). Nothing in it was changed. Close what may hold it, such as "
+            "a viewer of databases, or give another: what Optuna takes, such as sqlite:///studies.db, or nothing for "
+            "build/studies.db."
+        ) from error

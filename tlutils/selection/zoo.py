@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tlutils import cut, datasets, settings, tuning
-from tlutils.models import backbones
+from tlutils import cut, datasets, settings, store, tuning
+from tlutils.models import backbones, pretraining
 
 if TYPE_CHECKING:
     import keras
     import pandas as pd
-
-TABLE = settings.DATA / "zoo.csv"
 
 # What an entry of the table was made with; other values make another table.
 BACKBONES = (*backbones.MINI.values(), "untrained", "efficientnet_lite0")
@@ -218,15 +214,7 @@ def _start_of_head(activations: NDArray[np.floating], n_classes: int) -> list[ND
     head = tuning.linear_head(activations, n_classes)
     typical, standardise = 1 / head.get_layer("unit").scale, head.get_layer("standardise")
     mean, variance = (np.ravel(np.asarray(value, "float64")) for value in (standardise.mean, standardise.variance))
-    dense = [np.zeros((len(mean), n_classes), "float32"), np.zeros(n_classes, "float32")]
-    kept = {"mean": mean * typical, "variance": variance * typical**2}
-    return [*dense, *(value.astype("float32") for value in kept.values())]
-
-
-def _set_head(head: keras.Model, weights: list[NDArray[np.floating]]) -> None:
-    dense, statistics = weights[:2], weights[2:]
-    head.layers[-1].set_weights(dense)
-    head.layers[-2].set_weights(statistics)
+    return [mean * typical, variance * typical**2, *head.get_layer("classes").get_weights()]
 
 
 def _heads(
@@ -243,10 +231,9 @@ def _heads(
                 compiled[n_classes] = _compiled(_empty_head(inputs.shape[1:], n_classes), x, y, HEAD_RATE)
             head = compiled[n_classes]
             start = time.perf_counter()
-            _set_head(head, _start_of_head(x, n_classes))
+            head.set_weights(_start_of_head(x, n_classes))
             _train(head, x, y, HEAD_EPOCHS, draw)
-            weights = [*head.layers[-1].get_weights(), *head.layers[-2].get_weights()]
-            heads[name, draw] = weights, time.perf_counter() - start
+            heads[name, draw] = head.get_weights(), time.perf_counter() - start
     return heads
 
 
@@ -293,7 +280,7 @@ def _at_one_cut(
             head_weights, head_seconds = heads[name, draw]
             start = time.perf_counter()
             model.layers[0].set_weights(tail.get_weights())
-            _set_head(model.layers[1], head_weights)
+            model.layers[1].set_weights(head_weights)
             _train(model, x, y, EPOCHS, draw)
             right = tuning.predict(model, inputs[split.test]) == dataset.labels[split.test]
             seconds = head_seconds + time.perf_counter() - start
@@ -312,17 +299,16 @@ def _without_tail(inputs: NDArray[np.floating], labels: NDArray[np.int64], split
     return float(head.score(features[split.test], labels[split.test]))
 
 
-def compute(path: Path, *, names: Sequence[str] | None = None, fresh: bool = False) -> pd.DataFrame:
+def compute(path: Path, *, fresh: bool = False) -> pd.DataFrame:
     """Fill a table with the truth of every target, backbone, cut and draw; killed, it goes on where it stood.
 
     Parameters
     ----------
     path : Path
-        The table; written after every cut, through a temporary file.
-    names : sequence of str, optional
-        Backbones of the zoo, all if not given; the rows of others stay as they are.
+        The table; written after every cut, through a temporary file. When it is complete, its SHA-256 is noted in the
+        ``checksums.json`` beside it.
     fresh : bool
-        Compute rows that are there already again, as after a change of the weights.
+        Begin anew, as after a change of the weights.
 
     Returns
     -------
@@ -332,22 +318,16 @@ def compute(path: Path, *, names: Sequence[str] | None = None, fresh: bool = Fal
     Raises
     ------
     settings.UserError
-        Unknown names; a table that cannot be read or written; weights that cannot be brought.
+        A table that cannot be read or written; weights that cannot be brought.
     """
     from tqdm import tqdm
 
-    chosen = BACKBONES if names is None else tuple(names)
-    for name in chosen:
-        if name not in BACKBONES:
-            raise settings.UserError(f"backbone={name!r} is not in the zoo; choose from {', '.join(BACKBONES)}.")
-    rows = {_key(row): row for row in _rows(path)} if path.exists() else {}
-    if fresh:
-        rows = {key: row for key, row in rows.items() if row.backbone not in chosen}
-    _write(path, rows.values())
+    rows = {_key(row): row for row in _begun(path)} if path.exists() and not fresh else {}
+    _write(path, rows)
     targets = {name: target(name) for name in TARGETS}
-    for name in chosen:
+    combinations = [(wanted, draw) for wanted in targets for draw in DRAWS]
+    for name in BACKBONES:
         backbone = member(name)
-        combinations = [(wanted, draw) for wanted in targets for draw in DRAWS]
         cuts = [at for at in backbone.cuts if any((t, name, at, draw) not in rows for t, draw in combinations)]
         if not cuts:
             continue
@@ -356,16 +336,13 @@ def compute(path: Path, *, names: Sequence[str] | None = None, fresh: bool = Fal
                 rows[_key(truth)] = truth
                 bar.update()
                 if (truth.target, truth.draw) == combinations[-1]:
-                    _write(path, rows.values())
-    return read(path)
+                    _write(path, rows)
+    pretraining.write_checksum(path)
+    return _table(path)
 
 
-def read(path: Path = TABLE) -> pd.DataFrame:
-    """Read a table of truth.
-
-    Parameters
-    ----------
-    path : Path
+def read() -> pd.DataFrame:
+    """Read the table that comes with the course.
 
     Returns
     -------
@@ -375,64 +352,41 @@ def read(path: Path = TABLE) -> pd.DataFrame:
     Raises
     ------
     settings.UserError
-        A file that is missing or no such table.
+        A file that is missing or is not the published one.
     """
-    import pandas as pd
-
-    return pd.DataFrame(_rows(path))
+    return _table(store.bundled("zoo.csv"))
 
 
 def _key(row: Truth) -> tuple[str, str, str, int]:
     return row.target, row.backbone, row.cut, row.draw
 
 
-def _rows(path: Path) -> list[Truth]:
-    advice = "Bring it again from the repository of the course, or delete it and run `tlutils zoo`."
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = [field.name for field in fields(Truth)]
-            if reader.fieldnames != columns:
-                raise ValueError(f"its first line is not {','.join(columns)}")
-            rows = [_row(reader.line_num, record) for record in reader]
-    except FileNotFoundError:
-        raise settings.UserError(f"{path.name} is not there. {advice}") from None
-    except (ValueError, TypeError) as error:
-        raise settings.UserError(f"{path.name} is no table of truth: {error}. {advice}") from error
-    if len({_key(row) for row in rows}) < len(rows):
-        raise settings.UserError(f"{path.name} is no table of truth: a fine-tuning has two rows. {advice}")
-    return rows
+def _table(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_csv(path, dtype={field.name: field.type for field in fields(Truth)})
 
 
-def _row(line: int, record: Mapping[str, str]) -> Truth:
+def _begun(path: Path) -> list[Truth]:
+    """Read a table that is perhaps not complete."""
     try:
-        names = (record["target"], record["backbone"], record["cut"])
-        numbers = [float(record[name]) for name in ("accuracy", "frozen", "seconds", "preparation")]
-        row = Truth(*names, int(record["draw"]), *numbers)
+        return [Truth(**row) for row in _table(path).to_dict("records")]
     except (TypeError, ValueError) as error:
-        raise ValueError(f"line {line} cannot be read ({error})") from error
-    if row.target not in TARGETS or row.backbone not in BACKBONES:
-        raise ValueError(f"line {line} names {row.backbone!r} and {row.target!r}, which the zoo does not have together")
-    if not (0 <= row.accuracy <= 1 and 0 <= row.frozen <= 1):
-        raise ValueError(f"line {line} has an accuracy outside 0 to 1")
-    return row
+        raise settings.UserError(
+            f"{path.name} is no table of truth ({error}). Delete it, give another file, or begin anew with --fresh."
+        ) from error
 
 
-def _write(path: Path, rows: Iterable[Truth]) -> None:
-    """Write to a temporary file and rename it: whoever reads `path` reads a whole table."""
+def _write(path: Path, rows: Mapping[Any, Truth]) -> None:
+    import pandas as pd
+
     order = {name: position for position, name in enumerate((*TARGETS, *BACKBONES))}
-    ranked = sorted(rows, key=lambda row: (order[row.target], order[row.backbone]))
-    # Not tempfile's, whose files only their owner may read.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    ranked = sorted(rows.values(), key=lambda row: (order[row.target], order[row.backbone]))
     try:
-        try:
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, [field.name for field in fields(Truth)], lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(asdict(row) for row in ranked)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with settings.replacing(path) as temporary:
+            pd.DataFrame(ranked, columns=[field.name for field in fields(Truth)]).to_csv(
+                temporary, index=False, lineterminator="\n"
+            )
     except OSError as error:
         raise settings.UserError(
             f"{path} could not be written ({error.strerror or error}). Give another file, or make room on the disk."
