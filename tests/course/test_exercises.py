@@ -718,7 +718,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (lambda parts: scaled(product(parts) ** (len(there(parts)) - 2)), "mean of those that are there"),
     ],
     "13_modality_mask": [
-        (lambda n, rate, rng, training: rng.random((n, 2944)) >= rate, "whole modalities"),
+        (lambda n, rate, rng, training: rng.random((n, 5)) >= rate, "whole modalities"),
         (lambda n, rate, rng, training: rng.random(3) >= rate, "draw of its own"),
         (lambda n, rate, rng, training: rng.random((n, 3)) >= rate, "lose all three"),
         (lambda n, rate, rng, training: np.ones((n, 3)), "Nothing is dropped"),

@@ -49,7 +49,7 @@ def freeze_batchnorm(answer: Any) -> str | None:
     returned = answers.run(answer, "freeze_batchnorm(model)", model)
     before = {variable.path: variable.numpy() for variable in model.weights}
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss, jit_compile=False)
+    model.compile("adam", loss, run_eagerly=True)
     if not model.trainable_variables:
         return "Everything is frozen now, the convolutions too. Freeze the BatchNormalization layers alone."
     x = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype("float32")

@@ -112,6 +112,6 @@ def _slope(answer: Any, strength: float) -> float:
     dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
     model = keras.Model(inputs, Reversed()(dense(inputs)))
     # The loss is the output's mean, and the input is 1: the weight moves by minus the derivative of the sum.
-    model.compile(keras.optimizers.SGD(1.0), loss=lambda _, output: keras.ops.mean(output), jit_compile=False)
+    model.compile(keras.optimizers.SGD(1.0), loss=lambda _, output: keras.ops.mean(output), run_eagerly=True)
     model.train_on_batch(np.ones((1, 1), "float32"), np.zeros((1, 1), "float32"))
     return -float(keras.ops.convert_to_numpy(dense.kernel)[0, 0])
