@@ -162,13 +162,23 @@ def test_a_class_of_fewer_than_three_groups_cannot_be_split():
         datasets.split(with_labels([0] * 6 + [1] * 6, [0, 1, 2, 3, 4, 5] + [6, 7] * 3), labels_per_class=1, seed=0)
 
 
+def with_groups_of(classes_of_groups: list[tuple[int, ...]]) -> datasets.Dataset:
+    labels = [label for classes in classes_of_groups for label in classes]
+    return with_labels(labels, [group for group, classes in enumerate(classes_of_groups) for _ in classes])
+
+
 def test_groups_that_tie_the_classes_together_cannot_be_split():
     """Three sides for class 0 and for class 1 put groups 2 and 3 on the same side; class 2 then has two sides."""
-    groups_of_classes = [(0, 1), (0, 1), (0, 2), (1, 2), (2,)]
-    labels = [label for classes in groups_of_classes for label in classes]
-    groups = [group for group, classes in enumerate(groups_of_classes) for _ in classes]
     with pytest.raises(UserError, match="no way to put every class into training, validation and test"):
-        datasets.split(with_labels(labels, groups), labels_per_class=1, seed=0)
+        datasets.split(with_groups_of([(0, 1), (0, 1), (0, 2), (1, 2), (2,)]), labels_per_class=1, seed=0)
+
+
+def test_a_way_to_split_is_found_where_the_first_order_of_the_groups_leads_to_none():
+    dataset = with_groups_of([(1,), (0, 2), (0, 1), (1,), (0, 2), (1, 2)])
+    for seed in range(10):
+        split = datasets.split(dataset, labels_per_class=None, seed=seed)
+        for side in (split.train, split.validation, split.test):
+            assert set(dataset.labels[side].tolist()) == {0, 1, 2}
 
 
 def test_one_class_cannot_be_split():

@@ -134,9 +134,10 @@ def test_a_first_row_whose_label_is_such_a_number_is_still_a_sentence(tmp_path):
     assert read(tmp_path, content, "1", "2") == [("Good.", "2"), ("Bad.", "1"), ("Fine.", "2")]
 
 
-def test_the_separator_is_the_one_whose_labels_come_back(tmp_path):
-    rows = [("Yes; well", "good"), ("No; not", "bad"), ("Oh; my", "good")]
-    assert read(tmp_path, "".join(f"{text},{label}\n" for text, label in rows), 0, 1) == rows
+@pytest.mark.parametrize(("separator", "other"), [(",", ";"), (";", ",")])
+def test_the_separator_is_the_one_whose_labels_come_back(tmp_path, separator, other):
+    rows = [(f"Yes{other} well", "good"), (f"No{other} not", "bad"), (f"Oh{other} my", "good")]
+    assert read(tmp_path, "".join(f"{text}{separator}{label}\n" for text, label in rows), 0, 1) == rows
 
 
 def test_other_columns_keep_their_names_or_take_their_numbers(tmp_path):
@@ -160,7 +161,7 @@ def test_equal_sentences_share_a_group_whatever_their_case_spaces_and_accents(tm
 
 def test_rows_without_text_or_label_are_left_out_with_their_lines(tmp_path):
     content = HEADED + '"Two\nlines",good\n  ,bad\nNo label,\n'
-    with pytest.warns(tables.UnusableRow, match="lines 6, 7") as caught:
+    with pytest.warns(UserWarning, match="rows without text or label left out, in lines 6, 7") as caught:
         found = tables.from_csv(table(tmp_path, content), "sentence", "label")
     assert pairs(found) == [*LAMPS, ("Two\nlines", "good")]
     assert [warning.filename for warning in caught] == [__file__]
@@ -169,7 +170,7 @@ def test_rows_without_text_or_label_are_left_out_with_their_lines(tmp_path):
 @pytest.mark.parametrize("other", ["Good", "go od", "good "])
 def test_classes_that_differ_in_case_and_spaces_only_are_named_and_not_merged(tmp_path, other):
     content = HEADED + f"It shines.,{other}\nIt is fine.,goods\n"
-    with pytest.warns(tables.DoubtfulClass) as caught:
+    with pytest.warns(UserWarning, match="doubtful class names") as caught:
         found = tables.from_csv(table(tmp_path, content), "sentence", "label")
     [message] = [str(warning.message) for warning in caught]
     assert "'good'" in message and repr(other) in message and "'bad'" not in message and "'goods'" not in message

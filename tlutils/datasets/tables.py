@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 _SEPARATORS = {"\t": "tab", ";": "semicolon", ",": "comma"}
 
 
-class UnusableRow(UserWarning):
-    """A row was left out because it has no text or no label."""
-
-
-class DoubtfulClass(UserWarning):
-    """Class names that differ in case and spaces only, and may be meant to be one."""
-
-
 def reviews() -> Sentences:
     """Load the course's 552 invented review sentences of books, hotels and kitchen appliances.
 
@@ -78,10 +70,9 @@ def from_csv(path: str | Path, text_column: str | int, label_column: str | int) 
 
     Warns
     -----
-    UnusableRow
-        Names the lines of rows that were left out because text or label is missing.
-    DoubtfulClass
-        Names classes that differ in case and spaces only. They are not merged.
+    UserWarning
+        Names the lines of rows that were left out because text or label is missing, and classes that differ in case
+        and spaces only; they are not merged.
     DoubtfulLabel
         Names the lines of rows with the same sentence under different labels.
 
@@ -106,8 +97,8 @@ def from_csv(path: str | Path, text_column: str | int, label_column: str | int) 
     keys = [_key(sentence) for sentence in whole[text]]
     rows = [f"line {line} ({_short(given)})" for line, given in whole[label].items()]
     for category, things, what in (
-        (UnusableRow, left_out, "rows without text or label left out, in lines {}. Complete or delete them."),
-        (DoubtfulClass, _doubtful(class_names), "doubtful class names: {}. Correct the file if they are one."),
+        (UserWarning, left_out, "rows without text or label left out, in lines {}. Complete or delete them."),
+        (UserWarning, _doubtful(class_names), "doubtful class names: {}. Correct the file if they are one."),
         (
             DoubtfulLabel,
             contradictions(rows, keys, labels),
