@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,7 +31,7 @@ UNPINNED = {"setuptools", "wheel"}
 
 def _resolve(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     """Let uv choose versions from the metadata of the package index; nothing is installed."""
-    command = [sys.executable, "-m", "uv", "pip", "compile", *arguments, "--only-binary=:all:", "--no-config"]
+    command = [find_uv_bin(), "pip", "compile", *arguments, "--only-binary=:all:", "--no-config"]
     command += ["--no-header", "--no-annotate", "--quiet"]
     # The oldest macOS that README promises, and no long wait without a network.
     changes = {"MACOSX_DEPLOYMENT_TARGET": "12.0", "UV_HTTP_TIMEOUT": "10", "UV_HTTP_RETRIES": "1"}

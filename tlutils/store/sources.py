@@ -115,41 +115,8 @@ _MINILM_MEMBERS = (
     ("vocab.txt", 231_508, "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"),
 )
 
-# Hashes as keras.applications has them; it has none for MobileNet, whose file was hashed here.
-_KERAS_WEIGHTS = (
-    (
-        "vgg16",
-        "VGG16",
-        "tensorflow/keras-applications/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        None,
-        "md5:6d6bbae143d832006294945121d1f1fc",
-        "CC BY 4.0",
-    ),
-    (
-        "resnet50",
-        "ResNet50",
-        "tensorflow/keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        None,
-        "md5:4d473c1dd8becc155b73f8504c6f6626",
-        "MIT",
-    ),
-    (
-        "efficientnetb0",
-        "EfficientNetB0",
-        "keras-applications/efficientnetb0_notop.h5",
-        None,
-        "md5:50bc09e76180e00e4465e1a485ddc09d",
-        "Apache-2.0",
-    ),
-    (
-        "mobilenet",
-        "MobileNet with a quarter of the channels",
-        "tensorflow/keras-applications/mobilenet/mobilenet_2_5_224_tf_no_top.h5",
-        2_108_140,
-        "sha256:dbdb03ee2a22fd895301636cd328b234bb3a9952358f436d82f46b81e0d5b0bf",
-        "Apache-2.0",
-    ),
-)
+# Where Keras publishes the weights of keras.applications.
+_KERAS = "https://storage.googleapis.com"
 
 FILES: dict[str, File | Carried] = {
     "efficientnet_lite0": Carried(
@@ -187,18 +154,43 @@ FILES: dict[str, File | Carried] = {
         licence="Apache-2.0",
         description="sentence-transformers/all-MiniLM-L6-v2, weights and tokenizer",
     ),
-    **{
-        name: File(
-            name=name,
-            path=url.rsplit("/", 1)[1],
-            size=size,
-            checksum=checksum,
-            url=f"https://storage.googleapis.com/{url}",
-            licence=licence,
-            description=f"{title} without its top, ImageNet weights as Keras publishes them",
-        )
-        for name, title, url, size, checksum, licence in _KERAS_WEIGHTS
-    },
+    # Hashes as keras.applications has them; it has none for MobileNet, whose file was hashed here.
+    "vgg16": File(
+        name="vgg16",
+        path="vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        size=None,
+        checksum="md5:6d6bbae143d832006294945121d1f1fc",
+        url=f"{_KERAS}/tensorflow/keras-applications/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        licence="CC BY 4.0",
+        description="VGG16 without its top, ImageNet weights as Keras publishes them",
+    ),
+    "resnet50": File(
+        name="resnet50",
+        path="resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        size=None,
+        checksum="md5:4d473c1dd8becc155b73f8504c6f6626",
+        url=f"{_KERAS}/tensorflow/keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        licence="MIT",
+        description="ResNet50 without its top, ImageNet weights as Keras publishes them",
+    ),
+    "efficientnetb0": File(
+        name="efficientnetb0",
+        path="efficientnetb0_notop.h5",
+        size=None,
+        checksum="md5:50bc09e76180e00e4465e1a485ddc09d",
+        url=f"{_KERAS}/keras-applications/efficientnetb0_notop.h5",
+        licence="Apache-2.0",
+        description="EfficientNetB0 without its top, ImageNet weights as Keras publishes them",
+    ),
+    "mobilenet": File(
+        name="mobilenet",
+        path="mobilenet_2_5_224_tf_no_top.h5",
+        size=2_108_140,
+        checksum="sha256:dbdb03ee2a22fd895301636cd328b234bb3a9952358f436d82f46b81e0d5b0bf",
+        url=f"{_KERAS}/tensorflow/keras-applications/mobilenet/mobilenet_2_5_224_tf_no_top.h5",
+        licence="Apache-2.0",
+        description="MobileNet with a quarter of the channels, without its top, ImageNet weights of Keras",
+    ),
     "flower_photos": File(
         name="flower_photos",
         path="flower_photos.tgz",
