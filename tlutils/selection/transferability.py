@@ -18,6 +18,9 @@ _PRECISION_RATIO = (1e-9, 1e9)
 # Penalties of the leave-one-out ridge, in units of the mean squared length of a standardised feature vector.
 _PENALTIES = np.logspace(-4, 2, 13)
 
+# Of the bootstrap of `agreement`.
+_DRAWS = 200
+
 
 def logme(features: ArrayLike, labels: ArrayLike) -> float:
     """Log of the maximum evidence: how well a Bayesian linear model explains the labels.
@@ -301,16 +304,15 @@ class Agreement:
     r: float
 
 
-def agreement(scores: ArrayLike, accuracies: ArrayLike, *, draws: int = 200, seed: int = 0) -> Agreement:
+def agreement(scores: ArrayLike, accuracies: ArrayLike, *, seed: int = 0) -> Agreement:
     """Compare a score with the truth, over candidates (Kendall 1938, "A new measure of rank correlation").
 
     Parameters
     ----------
     scores, accuracies : array, shape (n,)
         Of the same n candidates, 3 or more; neither all equal.
-    draws : int
-        Of the bootstrap. Draws in which all scores or all accuracies are equal are left out.
     seed : int
+        Of the bootstrap. Draws in which all scores or all accuracies are equal are left out.
 
     Returns
     -------
@@ -333,7 +335,7 @@ def agreement(scores: ArrayLike, accuracies: ArrayLike, *, draws: int = 200, see
         raise settings.UserError("scores or accuracies hold NaN or infinite values; leave those candidates out.")
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         raise settings.UserError("All scores or all accuracies are equal, so there is no order to compare.")
-    drawn = np.random.default_rng(seed).integers(len(x), size=(draws, len(x)))
+    drawn = np.random.default_rng(seed).integers(len(x), size=(_DRAWS, len(x)))
     varied = [rows for rows in drawn if np.ptp(x[rows]) and np.ptp(y[rows])]
     low, high = np.quantile([kendalltau(x[rows], y[rows]).statistic for rows in varied], [0.025, 0.975])
     return Agreement(float(kendalltau(x, y).statistic), float(low), float(high), float(pearsonr(x, y).statistic))
