@@ -121,7 +121,8 @@ def test_a_saved_model_loads_without_the_penalty_and_predicts_the_same(tmp_path)
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.losses == []
     inputs = np.ones((2, 5, 5, 2), dtype="float32")
-    np.testing.assert_array_equal(loaded.predict(inputs, verbose=0), model.predict(inputs, verbose=0))
+    before, after = (keras.ops.convert_to_numpy(saved(inputs, training=False)) for saved in (model, loaded))
+    np.testing.assert_array_equal(before, after)
 
 
 def test_a_stronger_pull_keeps_a_fine_tuned_tail_nearer_to_its_start():
@@ -131,16 +132,16 @@ def test_a_stronger_pull_keeps_a_fine_tuned_tail_nearer_to_its_start():
     keras.utils.set_random_seed(0)
     tail = keras.Model(inputs, keras.layers.Conv2D(4, 3, name="convolution")(inputs))
     start = tail.get_weights()[0]
-    head = tuning.train_head(tail.predict(maps, verbose=0), labels, 2)
+    head = tuning.linear_head(keras.ops.convert_to_numpy(tail(maps)), 2)
     distances = []
-    for alpha in (0.0, 0.1, 10.0):
+    for alpha in (0.0, 10.0):
         keras.utils.set_random_seed(0)
         model = tuning.trainable_copy(tail, head)
         regularisers.l2_sp(model.layers[0], alpha)
         regularisers.l2(model.layers[1], 0.01)
-        tuning.train(model, maps, labels, epochs=15, optimizer=keras.optimizers.SGD(0.05))
+        tuning.train(model, maps, labels, epochs=5, optimizer=keras.optimizers.SGD(0.05))
         distances.append(float(np.sum((model.layers[0].get_layer("convolution").get_weights()[0] - start) ** 2)))
-    assert distances[0] > distances[1] > distances[2]
+    assert distances[0] > 2 * distances[1]
 
 
 @pytest.mark.parametrize(("penalty", "word"), [(regularisers.l2_sp, "alpha"), (regularisers.l2, "beta")])

@@ -117,11 +117,10 @@ def fine_tune(
     labels: NDArray[np.int64],
     *,
     epochs: int,
-    learning_rate: float = 1e-4,
-    validation: tuple[NDArray[np.generic], NDArray[np.int64]] | None = None,
 ) -> keras.Sequential:
     """Fine-tune copies of a tail and a trained head together: the second step of LP-FT (Kumar et al. 2022).
 
+    By Adam with a learning rate of 1e-4; for another rate or optimiser, give a `trainable_copy` to `train`.
     The head is trained first (`train_head`), because a random head sends large, meaningless gradients into the tail and
     distorts what it had learnt.
 
@@ -133,9 +132,6 @@ def fine_tune(
         Of the training pictures, at the cut.
     labels : int array, shape (n,)
     epochs : int
-    learning_rate : float
-        Of Adam.
-    validation : pair of arrays, optional
 
     Returns
     -------
@@ -143,5 +139,5 @@ def fine_tune(
         Tail and head; takes activations, returns logits.
     """
     model = trainable_copy(tail, head)
-    train(model, activations, labels, epochs=epochs, learning_rate=learning_rate, validation=validation)
+    train(model, activations, labels, epochs=epochs, learning_rate=1e-4)
     return model

@@ -42,8 +42,7 @@ def linear_head(activations: NDArray[np.floating], n_classes: int) -> keras.Sequ
     """
     import keras
 
-    if n_classes < 2:
-        raise settings.UserError(f"n_classes={n_classes}: a classifier needs at least two classes.")
+    settings.require_whole(2, n_classes=n_classes)
     if activations.ndim not in (2, 4) or len(activations) == 0:
         raise settings.UserError(f"Activations of shape {activations.shape}; expected (n, h, w, c) or (n, c), n >= 1.")
     features = np.asarray(activations, dtype=np.float64)
@@ -205,8 +204,7 @@ def train_head(
         See `linear_head`.
     """
     head = linear_head(activations, n_classes)
-    features = np.asarray(activations)
-    train(head, features, labels, epochs=epochs, learning_rate=1e-2)
+    train(head, activations, labels, epochs=epochs, learning_rate=1e-2)
     return head
 
 

@@ -98,8 +98,7 @@ def learning_rate_range_test(
 
     if not 0 < lowest < highest < np.inf:
         raise settings.UserError(f"lowest={lowest}, highest={highest}: give learning rates with 0 < lowest < highest.")
-    if steps < _FEWEST_STEPS:
-        raise settings.UserError(f"steps={steps} is too few to see a curve; give {_FEWEST_STEPS} or more.")
+    settings.require_whole(_FEWEST_STEPS, steps=steps)
     if len(labels) == 0:
         raise settings.UserError("There are no pictures to train on; look at the split.")
     if optimizer is None:
@@ -148,7 +147,7 @@ def layerwise_factors(blocks: Sequence[Sequence[str]], decay: float = 1 / 2.6) -
     Returns
     -------
     dict
-        Layer name to factor, for `LayerwiseAdam` and `LayerwiseSGD`.
+        Layer name to factor, for `LayerwiseAdam`.
 
     Raises
     ------
@@ -166,19 +165,19 @@ def layerwise_factors(blocks: Sequence[Sequence[str]], decay: float = 1 / 2.6) -
 
 
 @functools.cache
-def _layerwise_optimisers() -> dict[str, Any]:
-    """Define the optimisers: their base classes come with Keras, which is imported only when it is needed."""
+def _layerwise_adam() -> type[keras.optimizers.Optimizer]:
+    """Define the optimiser: its base class comes with Keras, which is imported only when it is needed."""
     import keras
 
-    class Layerwise:
-        """Multiply the update of every variable, not its gradient, by the factor of its layer.
+    class LayerwiseAdam(keras.optimizers.Adam):
+        """Adam (Kingma & Ba 2015) that multiplies the update of every variable by the factor of its layer.
 
         Adam divides a gradient by its own running size, so a factor on the gradient cancels; one on the learning rate
-        that the update is computed with does not. A factor is constant, so SGD's momentum carries it as well.
+        that the update is computed with does not.
         """
 
-        def __init__(self, *args: Any, factors: Mapping[str, float], **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
+        def __init__(self, learning_rate: float, *, factors: Mapping[str, float]) -> None:
+            super().__init__(learning_rate)
             wrong = {name: factor for name, factor in factors.items() if not 0 <= factor < float("inf")}
             if wrong:
                 raise settings.UserError(f"factors={wrong}: a layer's factor must be a number of 0 or more.")
@@ -186,7 +185,7 @@ def _layerwise_optimisers() -> dict[str, Any]:
 
         def build(self, variables: list[Any]) -> None:
             self._by_index = [self._factor(variable.path) for variable in variables]
-            super().build(variables)  # type: ignore[misc]
+            super().build(variables)
 
         def _factor(self, path: str) -> float:
             # A path names the layers around a variable, the innermost last: "block4_conv1/kernel".
@@ -199,40 +198,20 @@ def _layerwise_optimisers() -> dict[str, Any]:
             )
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            factor = self._by_index[self._get_variable_index(variable)]  # type: ignore[attr-defined]
-            super().update_step(gradient, variable, learning_rate * factor)  # type: ignore[misc]
-
-        def _apply_weight_decay(self, variables: list[Any]) -> None:
-            # Keras decays by learning rate times weight_decay, outside of update_step; a layer that learns at a tenth
-            # of the rate decays at a tenth of it too, as with PyTorch's parameter groups.
-            me: Any = self
-            if me.weight_decay is None:
-                return
-            for variable in variables:
-                if me._use_weight_decay(variable):
-                    share = me.learning_rate * (me.weight_decay * self._by_index[me._get_variable_index(variable)])
-                    variable.assign(variable * (1 - keras.ops.cast(share, variable.dtype)))
+            factor = self._by_index[self._get_variable_index(variable)]
+            super().update_step(gradient, variable, learning_rate * factor)
 
         def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "factors": dict(self.factors)}  # type: ignore[misc]
+            return {"learning_rate": super().get_config()["learning_rate"], "factors": self.factors}
 
-    @keras.saving.register_keras_serializable(package="tlutils")
-    class LayerwiseAdam(Layerwise, keras.optimizers.Adam):
-        __doc__ = f"Adam (Kingma & Ba 2015). {Layerwise.__doc__}"
-
-    @keras.saving.register_keras_serializable(package="tlutils")
-    class LayerwiseSGD(Layerwise, keras.optimizers.SGD):
-        __doc__ = f"Stochastic gradient descent. {Layerwise.__doc__}"
-
-    return {"LayerwiseAdam": LayerwiseAdam, "LayerwiseSGD": LayerwiseSGD}
+    return LayerwiseAdam
 
 
 def __getattr__(name: str) -> Any:
-    """Return `LayerwiseAdam` or `LayerwiseSGD`, Keras' optimisers with one more argument.
+    """Return `LayerwiseAdam`, Keras' Adam with a factor for each layer.
 
     ``LayerwiseAdam(1e-4, factors={"block4_conv1": 0.1, "classes": 1})``: every trained variable's layer needs a factor.
-    To load a model that was saved with one, import it first: ``from tlutils.learning_rates import LayerwiseAdam``.
     """
-    if name in ("LayerwiseAdam", "LayerwiseSGD"):
-        return _layerwise_optimisers()[name]
+    if name == "LayerwiseAdam":
+        return _layerwise_adam()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
