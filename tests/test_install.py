@@ -46,6 +46,7 @@ def _resolve_pins(machine: tuple[str, str]) -> subprocess.CompletedProcess[str]:
     return _resolve("pyproject.toml", "--extra=test", *versions)
 
 
+@pytest.mark.network
 def test_the_pinned_versions_install_where_readme_says() -> None:
     reached = _resolve("-", given="pip")
     if reached.returncode != 0:

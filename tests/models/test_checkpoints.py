@@ -309,6 +309,7 @@ def carried_weights() -> Path:
         pytest.skip(f"the weights are neither in the cache nor on a reachable package index: {error}")
 
 
+@pytest.mark.network
 def test_the_carried_imagenet_weights_are_read_whole(carried_weights: Path):
     tensors = read_legacy_torch(carried_weights)
     floats = {name: tensor for name, tensor in tensors.items() if tensor.dtype == np.float32}
@@ -321,6 +322,7 @@ def test_the_carried_imagenet_weights_are_read_whole(carried_weights: Path):
     assert all((tensor >= 0).all() for name, tensor in floats.items() if name.endswith("running_var"))
 
 
+@pytest.mark.network
 def test_the_carried_weights_keep_the_order_that_their_strides_give(carried_weights: Path):
     torch = _module_named("torch")
     expected = torch.load(carried_weights, weights_only=True)

