@@ -1,21 +1,18 @@
-"""The catalogue: architectures counted exactly, preprocessing as published, weights verified before use."""
+"""The catalogue: cuts in order, preprocessing as published, weights verified before use."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import shutil
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import h5py
 import keras
 import numpy as np
 import pytest
 
-from tlutils import settings, store
-from tlutils.models import architectures, backbones
+from tlutils import settings, store, tuning
+from tlutils.models import backbones
 from tlutils.settings import UserError
 from tlutils.synthetic import shapes
 
@@ -25,7 +22,7 @@ NAMES = list(backbones.CATALOGUE)
 @pytest.fixture(scope="module")
 def untrained():
     """Every backbone once, small, with random weights."""
-    return {name: backbones.load(name, weights=None, image_size=64) for name in NAMES}
+    return {name: backbones.load(name, weights=None, image_size=32) for name in NAMES}
 
 
 def pictures(n: int, size: int) -> np.ndarray:
@@ -43,23 +40,6 @@ def test_cut_points_run_from_the_preprocessing_to_the_end_of_the_base(untrained,
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters"),
-    [
-        ("vgg16", 14_714_688),  # Simonyan & Zisserman 2015, counted in notebook 03
-        ("efficientnet_lite0", 3_413_024),
-        ("vgg16_mini", 920_784),  # sum over thirteen convolutions of (9 c + 1) k
-    ],
-)
-def test_the_number_of_parameters_is_exact(untrained, name, parameters):
-    model = untrained[name].model
-    assert model.count_params() - model.get_layer("preprocess").count_params() == parameters
-
-
-def test_efficientnet_lite0_has_its_published_number_of_parameters_with_the_top():
-    assert backbones.load("efficientnet_lite0", weights=None, image_size=64, top=True).model.count_params() == 4_694_024
-
-
-@pytest.mark.parametrize(
     ("name", "module"),
     [
         ("vgg16", "vgg16"),
@@ -71,38 +51,44 @@ def test_efficientnet_lite0_has_its_published_number_of_parameters_with_the_top(
     ],
 )
 def test_the_preprocessing_is_the_one_keras_publishes_for_the_network(untrained, name, module):
-    raw = pictures(2, 64).astype("float32")
+    raw = pictures(2, 32).astype("float32")
     expected = getattr(keras.applications, module).preprocess_input(raw.copy())
     found = keras.ops.convert_to_numpy(untrained[name].model.get_layer("preprocess")(raw))
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_efficientnet_lite0_takes_pixels_minus_127_over_128(untrained):
-    raw = pictures(2, 64).astype("float32")
+    raw = pictures(2, 32).astype("float32")
     found = keras.ops.convert_to_numpy(untrained["efficientnet_lite0"].model.get_layer("preprocess")(raw))
     np.testing.assert_allclose(found, (raw - 127) / 128, atol=1e-5)
 
 
+<<<<<<< HEAD
 @pytest.mark.network
 @pytest.mark.parametrize(("picture", "imagenet_class"), [("chelsea", 285), ("coffee", 967), ("rocket", 657)])
 def test_efficientnet_lite0_recognises_the_photographs_of_scikit_image(picture, imagenet_class):
+=======
+def test_efficientnet_lite0_recognises_the_photographs_of_scikit_image():
+>>>>>>> h4
     import skimage.data
     from PIL import Image
 
-    photograph = Image.fromarray(getattr(skimage.data, picture)())
-    side = min(photograph.size)
-    left, upper = (photograph.width - side) // 2, (photograph.height - side) // 2
-    square = photograph.crop((left, upper, left + side, upper + side)).resize((224, 224), Image.Resampling.BICUBIC)
+    squares, imagenet_classes = [], {"chelsea": 285, "coffee": 967, "rocket": 657}
+    for name in imagenet_classes:
+        photograph = Image.fromarray(getattr(skimage.data, name)())
+        side = min(photograph.size)
+        left, upper = (photograph.width - side) // 2, (photograph.height - side) // 2
+        square = photograph.crop((left, upper, left + side, upper + side))
+        squares.append(np.asarray(square.resize((224, 224), Image.Resampling.BICUBIC)))
     model = backbones.load("efficientnet_lite0", top=True).model
-    assert model.predict(np.asarray(square)[None], verbose=0).argmax() == imagenet_class
+    assert tuning.predict(model, np.stack(squares)).tolist() == list(imagenet_classes.values())
 
 
 @pytest.mark.parametrize("task", shapes.SOURCE_TASKS)
 def test_every_pretrained_vgg16_mini_knows_its_own_source_task(task: str):
     world = shapes.source_shapes(per_class=3, seed=123, task=task)
     model = backbones.load(backbones.MINI[task], top=True).model
-    predicted = model.predict(world.pictures, verbose=0).argmax(axis=1)
-    assert np.mean(predicted == world.labels) > 0.75
+    assert np.mean(tuning.predict(model, world.pictures) == world.labels) > 0.75
 
 
 def test_an_unknown_backbone_is_refused_with_the_valid_names():
@@ -175,15 +161,9 @@ def test_vgg16_comes_from_a_classroom_mirror_when_its_hash_fits(vgg16_file, tmp_
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     ours = dataclasses.replace(entry, size=path.stat().st_size, checksum=f"sha256:{digest}")
     monkeypatch.setitem(store.FILES, "vgg16", ours)
-    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "mirror"))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("TLUTILS_MIRROR", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("TLUTILS_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
-    try:
-        loaded = backbones.load("vgg16", image_size=32)
-    finally:
-        server.shutdown()
+    loaded = backbones.load("vgg16", image_size=32)
     kernel = loaded.model.get_layer("block5_conv3").get_weights()[0]
     np.testing.assert_array_equal(kernel, network.get_layer("block5_conv3").get_weights()[0])
 
@@ -196,13 +176,3 @@ def test_mobilenet_takes_the_file_that_keras_publishes(real_data):
     raw = pictures(2, 64)
     expected = reference.predict(keras.applications.mobilenet.preprocess_input(raw.astype("float32")), verbose=0)
     np.testing.assert_allclose(backbone.model.predict(raw, verbose=0), expected, rtol=1e-3, atol=1e-4)
-
-
-def test_the_small_control_network_takes_raw_pictures_and_returns_logits():
-    network = architectures.small_network(64, 3)
-    assert network.input_shape == (None, 64, 64, 3) and network.output_shape == (None, 3)
-    # Kernels of 3 x 3 without bias, four BatchNormalizations of four numbers a channel, one dense layer with bias.
-    assert (
-        network.count_params() == 9 * (3 * 16 + 16 * 32 + 32 * 64 + 64 * 128) + 4 * (16 + 32 + 64 + 128) + 128 * 3 + 3
-    )
-    assert network.predict(pictures(2, 64), verbose=0).shape == (2, 3)

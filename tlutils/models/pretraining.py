@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlutils import settings
+from tlutils import settings, tuning
 from tlutils.models import architectures, backbones
 from tlutils.synthetic import shapes
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # While training, inputs are divided by this, so that they have about unit variance; afterwards the first kernel absorbs
 # the factor and the network takes VGG16's own input, as its famous relative does.
 _INPUT_SCALE = 64.0
+
+# Pictures of each of the sixty kinds that are never trained on.
+_HELD_OUT = 50
 
 
 def fold_batch_normalisation(base: keras.Model) -> keras.Model:
@@ -119,7 +122,7 @@ def pretrain(
     import keras
 
     keras.utils.set_random_seed(seed)
-    held_out = shapes.source_shapes(50, seed=2000 + seed, task=task)
+    held_out = shapes.source_shapes(_HELD_OUT, seed=2000 + seed, task=task)
     batches = _source_batches(task, per_class, batch_size=64, seed=seed)
 
     base = architectures.vgg16_mini(batch_normalised=True)
@@ -190,7 +193,7 @@ def write_checksum(path: Path) -> None:
 def _accuracy_as_written(path: Path, task: str, world: shapes.World) -> float:
     """Accuracy of the network that a reader will load, its source classes included."""
     model = backbones.load(backbones.MINI[task], weights=path, top=True).model
-    return float(np.mean(model.predict(world.pictures, verbose=0).argmax(axis=1) == world.labels))
+    return float(np.mean(tuning.predict(model, world.pictures) == world.labels))
 
 
 def _write(path: Path, text: str) -> None:
