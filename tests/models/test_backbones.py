@@ -63,13 +63,8 @@ def test_efficientnet_lite0_takes_pixels_minus_127_over_128(untrained):
     np.testing.assert_allclose(found, (raw - 127) / 128, atol=1e-5)
 
 
-<<<<<<< HEAD
 @pytest.mark.network
-@pytest.mark.parametrize(("picture", "imagenet_class"), [("chelsea", 285), ("coffee", 967), ("rocket", 657)])
-def test_efficientnet_lite0_recognises_the_photographs_of_scikit_image(picture, imagenet_class):
-=======
 def test_efficientnet_lite0_recognises_the_photographs_of_scikit_image():
->>>>>>> h4
     import skimage.data
     from PIL import Image
 
