@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,16 @@ def test_the_control_network_that_a_lesson_writes_out_is_the_one_of_the_package(
     written, packaged = names["small_network"](), architectures.small_network(64, 5)
     configs = [[layer.get_config() | {"name": ""} for layer in network.layers] for network in (written, packaged)]
     assert configs[0] == configs[1] and len(configs[0]) == 19
+
+
+def test_the_control_gets_more_steps_from_more_labels_and_as_many_as_in_the_first_lesson() -> None:
+    record = runs.record_of(FOLDER / "01_concepts.ipynb")
+    assert record is not None
+    steps = {int(labels): count for labels, count in record["metrics"]["steps_from_scratch"].items()}
+    in_order = [steps[labels] for labels in sorted(steps)]
+    assert all(fewer < more for fewer, more in pairwise(in_order))
+    # Lesson 00: 20 epochs over 20 pictures of each of five flowers, seven batches of at most 16 in each.
+    assert steps[20] >= 20 * 7
 
 
 # A student's copy proves that nothing hangs on a solution or on seed 0; few labels and steps prove it as well as many.

@@ -29,8 +29,8 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
 
     facts = [("tlutils", metadata.version("tlutils")), ("python", platform.python_version())]
     problems = []
-    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        problems.append("This Python is outside 3.11 to 3.13; make an environment with one of these.")
+    if not (3, 11, 2) <= sys.version_info[:3] < (3, 14):
+        problems.append("This Python is outside 3.11.2 to 3.13; make an environment with one of these.")
     for package in ("keras", "tensorflow", "numpy", "papermill", "jupyterlab"):
         facts.append((package, metadata.version(package)))
 
