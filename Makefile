@@ -25,7 +25,7 @@ PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal
 style = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 check test: export TLUTILS_CACHE ?= $(CURDIR)/build/cache
 
-check: $(ENV) ## style, types, layers and the fast tests, in three minutes: before each commit
+check: $(ENV) ## style, types, layers and the fast tests: before each commit
 	$(style)
 	$(PYTEST) -m "not slow and not network"
 
