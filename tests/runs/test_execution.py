@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import psutil
 import pytest
+from executed import stamped
 
 from tlutils import course, runs
 from tlutils.settings import UserError
@@ -53,16 +53,6 @@ def make(tmp_path: Path) -> Maker:
 def kernels_of(folder: Path) -> list[psutil.Process]:
     """Return the kernels whose connection file lies below a folder."""
     return [process for process in psutil.process_iter(["cmdline"]) if str(folder) in str(process.info["cmdline"])]
-
-
-def stamped(path: Path, record: dict[str, Any]) -> Path:
-    """Write an executed notebook that ends with a record."""
-    notebook = nbformat.v4.new_notebook()
-    output = nbformat.v4.new_output("display_data", data={course.MIME: record, "text/plain": "record"})
-    notebook.cells = [nbformat.v4.new_code_cell("record()", outputs=[output], execution_count=1)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, path)
-    return path
 
 
 def test_a_notebook_whose_claims_hold_is_ok_and_its_copy_carries_the_record(make: Maker, tmp_path: Path) -> None:
