@@ -672,6 +672,15 @@ def test_a_file_that_came_with_the_course_is_verified(tmp_path: Path, monkeypatc
         store.bundled("poem.txt")
 
 
+def test_a_file_made_anew_is_noted_and_then_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(settings, "DATA", tmp_path)
+    (tmp_path / "checksums.json").write_text(json.dumps({"poem.txt": "sha256:0", "other.txt": "sha256:1"}))
+    (tmp_path / "poem.txt").write_bytes(POEM)
+    store.note_checksum(tmp_path / "poem.txt")
+    assert store.bundled("poem.txt") == tmp_path / "poem.txt"
+    assert json.loads((tmp_path / "checksums.json").read_text()) == {"poem.txt": _sha256(POEM), "other.txt": "sha256:1"}
+
+
 def test_the_catalogue_keeps_each_file_in_a_place_of_its_own_below_the_downloads():
     paths = [part.path for item in store.FILES.values() for part in {*item.parts, item.download}]
     assert len(set(paths)) == len(paths)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import time
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlutils import settings, tuning
+from tlutils import settings, store, tuning
 from tlutils.models import architectures, backbones
 from tlutils.synthetic import shapes
 
@@ -173,21 +172,8 @@ def pretrain(
             "library": f"Keras {keras.__version__} on {keras.backend.backend()}",
         }
         _write(output.with_suffix(".md"), _card(output.name, task, facts, per_class))
-    write_checksum(output)
+    store.note_checksum(output)
     return facts
-
-
-def write_checksum(path: Path) -> None:
-    """Note the SHA-256 of a file in the ``checksums.json`` beside it, where `store.bundled` looks it up.
-
-    Parameters
-    ----------
-    path : Path
-    """
-    checksums = path.with_name("checksums.json")
-    known = json.loads(checksums.read_text(encoding="utf-8")) if checksums.exists() else {}
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    _write(checksums, json.dumps(known | {path.name: f"sha256:{digest}"}, indent=2, sort_keys=True) + "\n")
 
 
 def _accuracy_as_written(path: Path, task: str, world: shapes.World) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlutils import cut, datasets, settings, store, tuning
-from tlutils.models import backbones, pretraining
+from tlutils.models import backbones
 
 if TYPE_CHECKING:
     import keras
@@ -337,7 +337,7 @@ def compute(path: Path, *, fresh: bool = False) -> pd.DataFrame:
                 bar.update()
                 if (truth.target, truth.draw) == combinations[-1]:
                     _write(path, rows)
-    pretraining.write_checksum(path)
+    store.note_checksum(path)
     return _table(path)
 
 

@@ -151,6 +151,22 @@ def bundled(name: str) -> Path:
     return settings.DATA / name
 
 
+def note_checksum(path: Path) -> None:
+    """Note the SHA-256 of one of the project's own files in the ``checksums.json`` beside it, for `bundled`.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    import pooch
+
+    checksums = path.with_name("checksums.json")
+    known = json.loads(checksums.read_text(encoding="utf-8")) if checksums.exists() else {}
+    known[path.name] = f"sha256:{pooch.file_hash(str(path))}"
+    with settings.replacing(checksums) as temporary:
+        temporary.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
+
+
 def _first_problem(folder: Path, parts: Iterable[Part]) -> str:
     """Return what is wrong with the first part that is not as it must be below `folder`, "" if all are."""
     import pooch
