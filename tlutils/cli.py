@@ -55,14 +55,14 @@ def run(
     jobs: int | None,
     timeout: float,
 ) -> None:
-    """Execute notebooks and print seconds, claims held and status of each.
+    """Execute notebooks and print seconds, verdicts and status of each.
 
     NOTEBOOK is a path or the name of a lesson such as 03_vgg16; without any, the whole course runs. A VALUE is read as
     the notebook's parameters cell declares it: text as it stands, numbers as Python writes them (1e-4), true or false.
     Named notebooks must all know the parameter NAME; when the whole course runs, it goes to those that know it.
 
-    The exit code is not 0 if a notebook fails. A claim that does not hold counts as failure too, unless -p was given:
-    the course states its claims for its own parameters.
+    The exit code is not 0 if a notebook fails. A fact that does not hold counts as failure too, unless -p was given:
+    the course states its claims for its own parameters. A comparison may end either way.
     """
     from tlutils import runs
 

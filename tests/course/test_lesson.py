@@ -75,7 +75,7 @@ def test_a_claim_that_holds_shows_a_tick_and_the_numbers(notebook: Notebook) -> 
 
 def test_a_wrong_claim_shows_a_cross_and_the_notebook_goes_on(notebook: Notebook) -> None:
     (output,) = notebook.cells[2].outputs
-    assert output.data["text/plain"] == "✗ One is more than two. [does not hold here: 0.25]"
+    assert output.data["text/plain"] == "✗ One is more than two. [does not hold: 0.25]"
     assert "✗" in output.data["text/html"]
     assert notebook.cells[3].execution_count == 4
 
@@ -105,7 +105,44 @@ def test_a_failed_claim_is_in_the_record_also_under_strict(monkeypatch: pytest.M
     course.begin("07_test")
     with pytest.raises(course.ClaimFailed):
         course.claim("One is more than two.", False, observed="1")
-    assert displayed_record()["claims"] == [{"text": "One is more than two.", "passed": False, "observed": "1"}]
+    assert displayed_record()["claims"] == [
+        {"text": "One is more than two.", "verdict": "does not hold", "observed": "1"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict", "mark"),
+    [
+        ([0.9, 0.92, 0.91], "holds", "✓"),
+        ([0.6, 0.62, 0.61], "does not hold", "✗"),
+        ([0.6, 0.9, 0.7], "cannot tell", "?"),
+    ],
+)
+def test_a_comparison_has_one_of_three_verdicts_and_stops_nothing_under_strict(
+    ours: list[float], verdict: str, mark: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TLUTILS_STRICT", "1")
+    course.begin("07_test")
+    assert course.compare("Ours leads by ten points.", ours, [0.6, 0.6, 0.6], margin=0.1) == verdict
+    shown = capsys.readouterr().out
+    assert f"'{mark} Ours leads by ten points. [{verdict}: " in shown
+    assert "margin 10; 3 draws]" in shown
+    [claim] = displayed_record()["claims"]
+    low, high = claim["interval"]
+    assert claim["verdict"] == verdict and claim["margin"] == 0.1
+    assert claim["difference"] == pytest.approx(np.mean(ours) - 0.6) == pytest.approx((low + high) / 2)
+
+
+def test_an_interval_that_touches_the_margin_cannot_tell() -> None:
+    course.begin("07_test")
+    assert course.compare("Ours is better.", [0.5, 0.5], [0.5, 0.5]) == "cannot tell"
+    assert course.compare("Ours is better by a point.", [0.5, 0.5], [0.5, 0.5], margin=0.01) == "does not hold"
+
+
+def test_what_is_seen_is_said_as_text_and_no_markup_of_the_readers_gets_in() -> None:
+    [cell] = execute("from tlutils import course", 'course.see("With <20> labels: 89 %.")').cells[1:]
+    assert cell.outputs[0].data["text/plain"] == "What we see. With <20> labels: 89 %."
+    assert "With &lt;20&gt; labels" in cell.outputs[0].data["text/html"]
 
 
 def displayed_record() -> dict[str, Any]:
@@ -135,8 +172,8 @@ def test_the_record_names_notebook_and_parameters(record: dict[str, Any]) -> Non
 
 def test_the_record_holds_every_claim_with_its_numbers(record: dict[str, Any]) -> None:
     assert record["claims"] == [
-        {"text": "Two is <more> than one.", "passed": True, "observed": "2 > 1"},
-        {"text": "One is more than two.", "passed": False, "observed": "0.25"},
+        {"text": "Two is <more> than one.", "verdict": "holds", "observed": "2 > 1"},
+        {"text": "One is more than two.", "verdict": "does not hold", "observed": "0.25"},
     ]
 
 
@@ -163,7 +200,7 @@ def test_the_record_says_how_long_it_took_and_with_which_versions(record: dict[s
 
 def test_the_record_has_a_line_for_front_ends_that_do_not_know_it(notebook: Notebook) -> None:
     (output,) = notebook.cells[-1].outputs
-    assert output.data["text/plain"] == "07_test: 1 of 2 claims hold, 5 metrics recorded"
+    assert output.data["text/plain"] == "07_test: holds: 1; does not hold: 1; 5 metrics recorded"
 
 
 def test_a_new_beginning_forgets_the_last_notebook() -> None:
@@ -210,3 +247,11 @@ def test_an_unknown_exercise_is_told_the_known_ones_which_are_those_of_the_noteb
     )
     known = str(caught.value).partition("choose one of ")[2].removesuffix(".").split(", ")
     assert sorted(re.findall(r'course\.check\(\s*"([^"]+)"', source)) == sorted(known)
+
+
+@pytest.mark.parametrize(("given", "kept", "told"), [(4, 4, "right"), (3, 5, "solution"), (..., 5, "solution")])
+def test_a_right_answer_is_kept_and_any_other_gives_way_to_the_solution(
+    doubled: str, given: object, kept: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert course.answer(doubled, given, 5) == kept
+    assert told in capsys.readouterr().out

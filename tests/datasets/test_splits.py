@@ -121,6 +121,18 @@ def test_fewer_labels_are_part_of_more_and_the_test_pictures_stay():
     assert set(few.test.tolist()) == set(many.test.tolist())
 
 
+def test_another_draw_labels_other_pictures_and_leaves_validation_and_test_alone():
+    dataset = with_labels([0, 1] * 100)
+    draws = [datasets.split(dataset, labels_per_class=10, seed=3, draw=draw) for draw in range(4)]
+    assert len({frozenset(draw.train.tolist()) for draw in draws}) == 4
+    assert len({frozenset(draw.test.tolist()) for draw in draws}) == 1
+    assert len({frozenset(draw.validation.tolist()) for draw in draws}) == 1
+    more = datasets.split(dataset, labels_per_class=20, seed=3, draw=2)
+    assert set(draws[2].train) < set(more.train)
+    with pytest.raises(UserError, match="draw=-1"):
+        datasets.split(dataset, labels_per_class=10, seed=3, draw=-1)
+
+
 def test_the_pictures_of_a_side_are_shuffled():
     split = datasets.split(with_labels([0] * 100 + [1] * 100), labels_per_class=30, seed=0)
     for side in (split.train, split.validation, split.test):

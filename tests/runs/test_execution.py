@@ -23,7 +23,7 @@ PARAMETERS = "seed: int = 0  # chooses the pictures\nrate: float = 0.1  # of lea
 # Its claim holds for the default seed only.
 RECORD = f"""
 from IPython.display import display
-claim = {{"text": "The seed is 0.", "passed": seed == 0, "observed": str(seed)}}
+claim = {{"text": "The seed is 0.", "verdict": "holds" if seed == 0 else "does not hold", "observed": str(seed)}}
 record = {{"notebook": "tiny", "parameters": {{"seed": seed, "rate": rate, "place": place}},
           "metrics": {{"twice": 2 * seed}}, "claims": [claim], "seconds": 1.5, "versions": {{}}}}
 display({{"{course.MIME}": record, "text/plain": "record"}}, raw=True)
@@ -57,7 +57,7 @@ def kernels_of(folder: Path) -> list[psutil.Process]:
 
 def test_a_notebook_whose_claims_hold_is_ok_and_its_copy_carries_the_record(make: Maker, tmp_path: Path) -> None:
     [result] = runs.run([make("tiny", RECORD)], tmp_path / "out" / "deep")
-    assert (result.status, result.held, len(result.claims), result.message) == ("ok", 1, 1, "")
+    assert (result.status, result.counts["holds"], len(result.claims), result.message) == ("ok", 1, 1, "")
     assert result.seconds is not None and result.seconds > 0
     assert result.path == tmp_path / "out" / "deep" / "tiny.ipynb"
     assert runs.record_of(result.path) == result.record
@@ -77,7 +77,7 @@ def test_a_failed_claim_shows_in_the_status_and_stops_nothing_even_under_strict(
     monkeypatch.setenv("TLUTILS_STRICT", "1")
     lesson = make("tiny", "from tlutils import course\ncourse.claim('Wrong.', False, observed=0)", RECORD)
     [result] = runs.run([lesson], tmp_path / "out", {"seed": 1})
-    assert (result.status, result.held, len(result.claims)) == ("claims failed", 0, 1)
+    assert (result.status, result.counts["holds"], len(result.claims)) == ("claims failed", 0, 1)
 
 
 def test_every_way_of_ending_badly_has_its_own_status(make: Maker, tmp_path: Path) -> None:

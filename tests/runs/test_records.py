@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -22,13 +23,13 @@ def test_the_last_record_counts(tmp_path: Path) -> None:
 
 
 def test_collecting_sorts_the_records_and_reports_what_cannot_be_read(tmp_path: Path) -> None:
-    claims = [{"text": "a", "passed": True, "observed": "1"}, {"text": "b", "passed": False, "observed": "2"}]
+    claims = [{"text": "a", "verdict": "holds", "observed": "1"}, {"text": "b", "passed": False, "observed": "2"}]
     stamped(tmp_path / "runs" / "b.ipynb", {"notebook": "b", "claims": claims, "seconds": 2.0})
     stamped(tmp_path / "runs" / "a" / "z.ipynb", {"notebook": "z", "claims": claims[:1], "seconds": 1.0})
     stamped(tmp_path / "runs" / ".ipynb_checkpoints" / "b.ipynb", {"notebook": "old"})
     (tmp_path / "runs" / "c.ipynb").write_text("{")
     results = runs.survey(tmp_path / "runs")
-    assert [(result.notebook, result.status, result.held) for result in results] == [
+    assert [(result.notebook, result.status, result.counts["holds"]) for result in results] == [
         ("a/z", "ok", 1),
         ("b", "claims failed", 1),
         ("c", "unreadable", 0),
@@ -47,7 +48,7 @@ def test_collecting_from_a_folder_without_notebooks_is_a_clear_error(tmp_path: P
 
 
 def test_the_csv_has_a_row_per_run_and_a_column_per_parameter_and_metric(tmp_path: Path) -> None:
-    claims = [{"text": "a", "passed": True}, {"text": "b", "passed": False}]
+    claims = [{"text": "a", "verdict": "holds"}, {"text": "b", "verdict": "cannot tell"}]
     collected = [
         {"file": "a.ipynb", "notebook": "a", "seconds": 1.5, "claims": claims, "parameters": {"seed": 1}},
         {"file": "b.ipynb", "notebook": "b", "seconds": 2.0, "metrics": {"accuracy": {"value": 0.5, "low": 0.25}}},
@@ -55,21 +56,39 @@ def test_the_csv_has_a_row_per_run_and_a_column_per_parameter_and_metric(tmp_pat
     runs.write_csv(collected, tmp_path / "table.csv")
     with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
         first, second = csv.DictReader(file)
-    assert (first["seconds"], first["claims"], first["claims_held"], first["parameters.seed"]) == ("1.5", "2", "1", "1")
+    counts = [first[f"claims.{verdict}"] for verdict in ("holds", "cannot tell", "does not hold")]
+    assert (first["seconds"], counts, first["parameters.seed"]) == ("1.5", ["1", "1", "0"], "1")
     assert (second["metrics.accuracy.value"], second["metrics.accuracy.low"]) == ("0.5", "0.25")
     assert second["parameters.seed"] == first["metrics.accuracy.low"] == ""
 
 
+@pytest.mark.parametrize(
+    ("claim", "status"),
+    [
+        ({"verdict": "does not hold"}, "claims failed"),
+        ({"verdict": "does not hold", "interval": [-0.2, -0.1]}, "ok"),
+        ({"verdict": "cannot tell", "interval": [-0.1, 0.1]}, "ok"),
+    ],
+)
+def test_a_fact_that_is_none_fails_a_run_and_an_opponent_that_wins_does_not(
+    tmp_path: Path, claim: dict[str, Any], status: str
+) -> None:
+    stamped(tmp_path / "a.ipynb", {"claims": [{"text": "So it is.", "observed": "0"} | claim]})
+    [result] = runs.survey(tmp_path)
+    assert result.status == status
+    assert f"a: {claim['verdict']}: So it is. (0)" in runs.table([result])
+
+
 def test_the_columns_of_the_table_are_aligned() -> None:
-    record = {"claims": [{"text": "t", "passed": True}] * 12}
+    record = {"claims": [{"text": "t", "verdict": "holds"}] * 12}
     results = [
         runs.Result("00_start_here", Path("a"), "ok", 7.04, record),
         runs.Result("b", Path("b"), "error", 100.0, None, "In [3]: ValueError: no"),
     ]
     assert runs.table(results).splitlines() == [
-        "notebook       seconds  claims  status",
-        "00_start_here      7.0   12/12  ok",
-        "b                100.0       -  error",
+        "notebook       seconds  holds  cannot tell  does not hold  status",
+        "00_start_here      7.0     12            0              0  ok",
+        "b                100.0      -            -              -  error",
         "",
         "b: In [3]: ValueError: no",
     ]

@@ -1,5 +1,33 @@
-"""What makes a notebook a lesson: claims, exercises and the record."""
+"""What makes a notebook a lesson: findings, claims, exercises and the record."""
 
-from tlutils.course.lesson import MIME, ClaimFailed, begin, check, claim, metric, record
+from tlutils.course.lesson import (
+    DOES_NOT_HOLD,
+    HOLDS,
+    MIME,
+    VERDICTS,
+    ClaimFailed,
+    answer,
+    begin,
+    check,
+    claim,
+    compare,
+    metric,
+    record,
+    see,
+)
 
-__all__ = ["MIME", "ClaimFailed", "begin", "check", "claim", "metric", "record"]
+__all__ = [
+    "DOES_NOT_HOLD",
+    "HOLDS",
+    "MIME",
+    "VERDICTS",
+    "ClaimFailed",
+    "answer",
+    "begin",
+    "check",
+    "claim",
+    "compare",
+    "metric",
+    "record",
+    "see",
+]

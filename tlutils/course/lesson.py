@@ -1,4 +1,4 @@
-"""Claims that are checked, exercises that check themselves, and the record of a run."""
+"""Findings, claims that are checked, exercises that check themselves, and the record of a run."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ import os
 import pkgutil
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tlutils import settings
 from tlutils.course import exercises
 from tlutils.course.exercises import answers
+from tlutils.evaluation import comparison
 
 MIME = "application/vnd.tlutils.record+json"
+HOLDS, CANNOT_TELL, DOES_NOT_HOLD = VERDICTS = ("holds", "cannot tell", "does not hold")
+# Each with its mark and its colour, dark enough for text on white.
+_MARKS = {HOLDS: ("✓", "#00794f"), CANNOT_TELL: ("?", "#5f6368"), DOES_NOT_HOLD: ("✗", "#b3261e")}
+
+
+T = TypeVar("T")
 
 
 class ClaimFailed(AssertionError):
@@ -65,8 +74,19 @@ def metric(name: str, value: Any) -> None:
     _run.metrics[name] = _plain(value)
 
 
+def see(text: str) -> None:
+    """Say what a figure or a table shows, with the numbers of this run.
+
+    Parameters
+    ----------
+    text : str
+        One or more full sentences; an f-string, so that they stay true in another run.
+    """
+    _show(f"What we see. {text}", f"<p><b>What we see.</b> {html.escape(text)}</p>")
+
+
 def claim(text: str, passed: bool, *, observed: object) -> None:
-    """State a result and show whether it holds in this run.
+    """State an exact fact and show whether it holds in this run.
 
     Parameters
     ----------
@@ -83,17 +103,66 @@ def claim(text: str, passed: bool, *, observed: object) -> None:
         If it does not hold and the environment variable TLUTILS_STRICT is 1. Otherwise a red cross is shown and the
         notebook goes on: with other data or parameters a claim may well be false, and that is worth seeing.
     """
-    passed = bool(passed)
-    _run.claims.append({"text": text, "passed": passed, "observed": str(observed)})
-    mark, colour, word = ("✓", "#00794f", "holds") if passed else ("✗", "#b3261e", "does not hold here")
-    _show(
-        f"{mark} {text} [{word}: {observed}]",
-        f'<div style="border-left:4px solid {colour};padding:.3em .8em;margin:.3em 0">'
-        f'<b style="color:{colour}">{mark}</b> {html.escape(text)}<br>'
-        f"<small>{word}: {html.escape(str(observed))}</small></div>",
-    )
+    verdict = HOLDS if passed else DOES_NOT_HOLD
+    _state({"text": text, "verdict": verdict, "observed": str(observed)})
     if not passed and os.environ.get("TLUTILS_STRICT") == "1":
         raise ClaimFailed(f"{text} Observed: {observed}")
+
+
+def compare(
+    text: str, ours: ArrayLike, theirs: ArrayLike, *, margin: float = 0.0, groups: ArrayLike | None = None
+) -> str:
+    """State that one way is better than another, and show one of three verdicts.
+
+    The sentence holds if the 95 % interval of the difference lies above the margin, and does not hold if it lies below.
+    Otherwise these draws and examples cannot tell. No verdict stops a notebook, whatever TLUTILS_STRICT says: an
+    opponent that can win sometimes does.
+
+    Parameters
+    ----------
+    text : str
+        A full sentence.
+    ours, theirs : float array, shape (draws, examples) or (draws,)
+        Scores from 0 to 1 of both ways in the same draws, as for `comparison.over_draws`.
+    margin : float
+        How much better the sentence says that our way is; 0.1 for ten points.
+    groups : array, shape (examples,), optional
+        As for `comparison.over_draws`.
+
+    Returns
+    -------
+    str
+        One of `VERDICTS`.
+
+    Raises
+    ------
+    settings.UserError
+        As for `comparison.over_draws`.
+    """
+    found = comparison.over_draws(ours, theirs, groups)
+    verdict = HOLDS if found.low > margin else DOES_NOT_HOLD if found.high < margin else CANNOT_TELL
+    draws, *examples = np.shape(ours)
+    counted = f"{draws} draws" + "".join(f", {count} test examples" for count in examples)
+    observed = (
+        f"{100 * found.value:+.1f} points, 95 % interval {100 * found.low:+.1f} to {100 * found.high:+.1f}, "
+        f"margin {100 * margin:g}; {counted}"
+    )
+    numbers = {"difference": found.value, "interval": [found.low, found.high], "margin": margin}
+    _state({"text": text, "verdict": verdict, "observed": observed, **numbers})
+    return verdict
+
+
+def _state(said: dict[str, Any]) -> None:
+    """Keep a sentence with its verdict for the record, and show it."""
+    _run.claims.append(_plain(said))
+    text, verdict, observed = said["text"], said["verdict"], said["observed"]
+    mark, colour = _MARKS[verdict]
+    _show(
+        f"{mark} {text} [{verdict}: {observed}]",
+        f'<div style="border-left:4px solid {colour};padding:.3em .8em;margin:.3em 0">'
+        f'<b style="color:{colour}">{mark}</b> {html.escape(text)}<br>'
+        f"<small>{verdict}: {html.escape(observed)}</small></div>",
+    )
 
 
 def check(exercise: str, answer: object) -> None:
@@ -111,19 +180,9 @@ def check(exercise: str, answer: object) -> None:
     settings.UserError
         Unknown exercise.
     """
-    checks = _checks(exercise.partition("_")[0])
-    if exercise not in checks:
-        files = [file.name.removeprefix("lesson_") for file in pkgutil.iter_modules(exercises.__path__)]
-        known = ", ".join(name for file in files for name in _checks(file))
-        raise settings.UserError(f"exercise={exercise!r} is unknown; choose one of {known}.")
-    parts = answer if isinstance(answer, tuple) else (answer,)
-    untouched = all(part is None or part is ... for part in parts)
-    try:
-        hint = answers.NOT_SOLVED if untouched else checks[exercise](answer)
-    except answers.Hint as told:
-        hint = str(told)
+    hint = _hint(exercise, answer)
     if hint == answers.NOT_SOLVED:
-        mark, colour, message = "○", "#666666", hint
+        mark, colour, message = "○", "#5f6368", hint
     else:
         mark, colour, message = ("✓", "#00794f", "Right.") if hint is None else ("✗", "#b3261e", hint)
     _show(
@@ -131,6 +190,54 @@ def check(exercise: str, answer: object) -> None:
         f'<div style="border-left:4px solid {colour};padding:.3em .8em;margin:.3em 0">'
         f'<b style="color:{colour}">{mark}</b> {html.escape(message)}</div>',
     )
+
+
+def answer(exercise: str, given: T, solution: T) -> T:
+    """Keep the reader's answer to an exercise if it is right, and take the solution otherwise.
+
+    So a notebook runs from top to bottom before anything is solved, and what follows an exercise calls what the reader
+    wrote.
+
+    Parameters
+    ----------
+    exercise : str
+        As for `check`.
+    given : object
+        What the reader answered.
+    solution : object
+        What the course would answer.
+
+    Returns
+    -------
+    object
+        `given` or `solution`.
+
+    Raises
+    ------
+    settings.UserError
+        Unknown exercise.
+    """
+    if _hint(exercise, given) is None:
+        print("Your answer is right; it is used from here on.")
+        return given
+    print("The solution of the course is used from here on.")
+    return solution
+
+
+def _hint(exercise: str, answer: object) -> str | None:
+    """Return what is wrong with an answer, None if it is right."""
+    checks = _checks(exercise.partition("_")[0])
+    if exercise not in checks:
+        files = [file.name.removeprefix("lesson_") for file in pkgutil.iter_modules(exercises.__path__)]
+        known = ", ".join(name for file in files for name in _checks(file))
+        raise settings.UserError(f"exercise={exercise!r} is unknown; choose one of {known}.")
+    parts = answer if isinstance(answer, tuple) else (answer,)
+    if all(part is None or part is ... for part in parts):
+        return answers.NOT_SOLVED
+    try:
+        return checks[exercise](answer)
+    except answers.Hint as told:
+        return str(told)
 
 
 def _checks(lesson: str) -> dict[str, Callable[[Any], str | None]]:
@@ -146,13 +253,13 @@ def _checks(lesson: str) -> dict[str, Callable[[Any], str | None]]:
 def record() -> None:
     """Display the record of the run; the last cell of every notebook calls this.
 
-    The display output has the MIME type `MIME`; a JSON object with the keys notebook, parameters, metrics, claims
-    (text, passed, observed), seconds, versions.
+    The display output has the MIME type `MIME`; a JSON object with the keys notebook, parameters, metrics, claims,
+    seconds, versions. Each claim has text, verdict and observed; one of `compare` also difference, interval and margin.
     """
     from IPython.display import display
 
     seconds = round(time.perf_counter() - _run.started, 1)
-    held = sum(claim["passed"] for claim in _run.claims)
+    counts = Counter(claim["verdict"] for claim in _run.claims)
     data = {
         "notebook": _run.notebook,
         "parameters": _run.parameters,
@@ -161,7 +268,8 @@ def record() -> None:
         "seconds": seconds,
         "versions": _versions(),
     }
-    text = f"{_run.notebook}: {held} of {len(_run.claims)} claims hold, {len(_run.metrics)} metrics recorded"
+    said = "; ".join(f"{verdict}: {counts[verdict]}" for verdict in VERDICTS if counts[verdict]) or "no claims"
+    text = f"{_run.notebook}: {said}; {len(_run.metrics)} metrics recorded"
     display({MIME: data, "text/plain": text}, raw=True)
 
 

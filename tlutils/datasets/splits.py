@@ -38,12 +38,19 @@ class Split:
 
 
 def split(
-    dataset: Examples | Cards, *, labels_per_class: int | None, seed: int, validation: float = 0.2, test: float = 0.4
+    dataset: Examples | Cards,
+    *,
+    labels_per_class: int | None,
+    seed: int,
+    draw: int = 0,
+    validation: float = 0.2,
+    test: float = 0.4,
 ) -> Split:
     """Divide the pictures into three sides that share nothing.
 
     Every class keeps its share on every side, whole groups go to one side. Validation and test depend on the seed and
-    not on `labels_per_class`, and fewer labels are a part of more labels, so learning curves compare like with like.
+    not on `labels_per_class` or `draw`, and fewer labels are a part of more labels, so learning curves compare like
+    with like.
 
     Parameters
     ----------
@@ -52,6 +59,8 @@ def split(
         Training pictures of each class, exactly; None for all that validation and test leave.
     seed : int
         0 or more.
+    draw : int
+        0 or more; which pictures are labelled among those that validation and test leave.
     validation, test : float
         Shares of each class, above 0, together below 1; rounded to whole pictures, at least one. With groups of
         several pictures the shares are met as nearly as the groups allow.
@@ -79,8 +88,11 @@ def split(
         )
     if labels_per_class is not None:
         settings.require_whole(1, labels_per_class=labels_per_class)
+    settings.require_whole(0, seed=seed, draw=draw)
     rng = np.random.default_rng(seed)
     side = _sides(dataset, validation, test, rng)
+    if draw:
+        rng = np.random.default_rng([seed, draw])
     left = side == _TRAIN
     _require_enough(dataset, left, labels_per_class)
     pools = [rng.permutation(np.flatnonzero(left & (dataset.labels == k))) for k in range(len(dataset.class_names))]

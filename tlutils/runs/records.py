@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlutils.course import MIME
+from tlutils.course import DOES_NOT_HOLD, HOLDS, MIME, VERDICTS
 from tlutils.settings import UserError
 
 # What a record does not count: the start of the kernel and the imports before `course.begin`.
@@ -27,8 +27,8 @@ class Result:
     path : Path
         The executed copy.
     status : str
-        ``"ok"``, ``"claims failed"``, ``"error"`` (a cell raised), ``"killed"`` (its process or kernel died or ran out
-        of time), ``"no record"`` or ``"unreadable"``.
+        ``"ok"``, ``"claims failed"`` (a fact, not a comparison), ``"error"`` (a cell raised), ``"killed"`` (its process
+        or kernel died or ran out of time), ``"no record"`` or ``"unreadable"``.
     seconds : float or None
         From start to end with the start of the kernel; when collected, as written in the record.
     record : dict or None
@@ -50,9 +50,9 @@ class Result:
         return list((self.record or {}).get("claims", []))
 
     @property
-    def held(self) -> int:
-        """Number of claims that held."""
-        return sum(bool(claim["passed"]) for claim in self.claims)
+    def counts(self) -> dict[str, int]:
+        """How many claims got each verdict."""
+        return {verdict: sum(claim["verdict"] == verdict for claim in self.claims) for verdict in VERDICTS}
 
 
 def record_of(path: Path) -> dict[str, Any] | None:
@@ -77,6 +77,9 @@ def record_of(path: Path) -> dict[str, Any] | None:
         found = output.get("data", {}).get(MIME)
         if isinstance(found, dict):
             record = found
+    for claim in (record or {}).get("claims", []):
+        if "passed" in claim:  # as the first edition wrote it
+            claim["verdict"] = HOLDS if claim.pop("passed") else DOES_NOT_HOLD
     return record
 
 
@@ -163,29 +166,33 @@ def table(results: Sequence[Result]) -> str:
     Returns
     -------
     str
-        Columns notebook, seconds, claims, status; then a line per failure.
+        Columns notebook, seconds, one for each verdict with the number of its claims, status; then a line for each
+        failure and for each claim that does not hold or cannot be told.
 
     Examples
     --------
-    >>> record = {"claims": [{"text": "Transfer wins.", "passed": False, "observed": "0.4 < 0.5"}]}
-    >>> print(table([Result("01_concepts", Path("01_concepts.ipynb"), "claims failed", 61.04, record)]))
-    notebook     seconds  claims  status
-    01_concepts     61.0     0/1  claims failed
+    >>> claims = [{"text": "Transfer wins.", "verdict": "does not hold", "observed": "0.4 < 0.5"}]
+    >>> print(table([Result("01_concepts", Path("01_concepts.ipynb"), "claims failed", 61.04, {"claims": claims})]))
+    notebook     seconds  holds  cannot tell  does not hold  status
+    01_concepts     61.0      0            0              1  claims failed
     <BLANKLINE>
-    01_concepts: claim failed: Transfer wins. (observed: 0.4 < 0.5)
+    01_concepts: does not hold: Transfer wins. (0.4 < 0.5)
     """
-    rows = [("notebook", "seconds", "claims", "status")]
+    rows: list[tuple[str, ...]] = [("notebook", "seconds", *VERDICTS, "status")]
     for result in results:
         seconds = "-" if result.seconds is None else f"{result.seconds:.1f}"
-        claims = "-" if result.record is None else f"{result.held}/{len(result.claims)}"
-        rows.append((result.notebook, seconds, claims, result.status))
-    wide = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [f"{name:{wide[0]}}  {took:>{wide[1]}}  {held:>{wide[2]}}  {status}" for name, took, held, status in rows]
+        counts = ["-" if result.record is None else str(count) for count in result.counts.values()]
+        rows.append((result.notebook, seconds, *counts, result.status))
+    wide = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    lines = []
+    for name, *numbers, status in rows:
+        columns = [f"{number:>{width}}" for number, width in zip(numbers, wide[1:], strict=True)]
+        lines.append("  ".join([f"{name:{wide[0]}}", *columns, status]))
     reasons = [f"{result.notebook}: {result.message}" for result in results if result.message]
     for result in results:
         for claim in result.claims:
-            if not claim["passed"]:
-                reasons.append(f"{result.notebook}: claim failed: {claim['text']} (observed: {claim.get('observed')})")
+            if claim["verdict"] != HOLDS:
+                reasons.append(f"{result.notebook}: {claim['verdict']}: {claim['text']} ({claim.get('observed')})")
     return "\n".join(lines + ["", *reasons] * bool(reasons))
 
 
@@ -197,16 +204,16 @@ def write_csv(collected: Sequence[Mapping[str, Any]], path: Path) -> None:
     collected : sequence of mapping
         As `records` returns them.
     path : Path
-        Columns file, notebook, seconds, claims, claims_held, then ``parameters.<name>``, ``metrics.<name>`` and
-        ``versions.<name>``; a value that is itself a mapping fills a column per key.
+        Columns file, notebook, seconds, ``claims.<verdict>`` with the number of claims, then ``parameters.<name>``,
+        ``metrics.<name>`` and ``versions.<name>``; a value that is itself a mapping fills a column per key.
     """
     import pandas as pd
 
     rows = []
     for record in collected:
-        claims = record.get("claims", [])
         row: dict[str, Any] = {key: record.get(key) for key in ("file", "notebook", "seconds")}
-        row |= {"claims": len(claims), "claims_held": sum(bool(claim["passed"]) for claim in claims)}
+        verdicts = [claim["verdict"] for claim in record.get("claims", [])]
+        row["claims"] = {verdict: verdicts.count(verdict) for verdict in VERDICTS}
         row |= {key: record[key] for key in ("parameters", "metrics", "versions") if record.get(key)}
         rows.append(row)
     # A whole number stays one where another run lacks that column.
@@ -226,8 +233,9 @@ def read(path: Path, name: str) -> Result:
             return Result(name, path, "error", None, None, one_line(message))
     if record is None:
         return Result(name, path, "no record", None, None, "it ended without a record")
-    held = all(claim["passed"] for claim in record.get("claims", []))
-    return Result(name, path, "ok" if held else "claims failed", record.get("seconds"), record)
+    # An opponent may win a comparison, which has an interval; what is claimed as a fact must be one.
+    failed = [claim for claim in record.get("claims", []) if claim["verdict"] != HOLDS and "interval" not in claim]
+    return Result(name, path, "claims failed" if failed else "ok", record.get("seconds"), record)
 
 
 def _outputs(path: Path) -> list[tuple[int | None, dict[str, Any]]]:

@@ -1,0 +1,85 @@
+"""Pictures are described without a network, and every description gets the same tuned head."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tlutils import datasets
+from tlutils.evaluation import opponents
+from tlutils.settings import UserError
+
+
+def noise(seed: int, size: tuple[int, int] = (24, 36)) -> np.ndarray:
+    """Pictures of independent pixels."""
+    return np.random.default_rng(seed).integers(0, 256, (3, *size, 3), dtype=np.uint8)
+
+
+def test_a_thumbnail_holds_the_mean_colour_of_each_square():
+    pictures = noise(0)
+    squares = pictures.reshape(3, 4, 6, 4, 9, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(opponents.thumbnails(pictures, 4), squares.reshape(3, -1) / 255, atol=1 / 255)
+
+
+@given(st.integers(0, 1000))
+def test_colours_and_near_patterns_do_not_depend_on_where_things_lie(seed: int):
+    pictures = noise(seed, (16, 16))
+    described = opponents.colour_and_texture(pictures)
+    assert described.shape == (3, 174)
+    shares = np.square(described)
+    np.testing.assert_allclose(shares[:, :144].sum(axis=1), 1, rtol=1e-5)
+    for start in (144, 154, 164):
+        np.testing.assert_allclose(shares[:, start : start + 10].sum(axis=1), 1, rtol=1e-5)
+    mirrored = opponents.colour_and_texture(pictures[:, :, ::-1])
+    np.testing.assert_allclose(described[:, :144], mirrored[:, :144], atol=1e-6)
+    np.testing.assert_allclose(described[:, 144:154], mirrored[:, 144:154], atol=1e-6)
+
+
+def test_stripes_and_a_plain_grey_of_the_same_colours_differ_in_texture_only():
+    stripes = np.zeros((1, 16, 16, 3), np.uint8)
+    stripes[:, :, ::2] = 255
+    halves = np.zeros((1, 16, 16, 3), np.uint8)
+    halves[:, :, 8:] = 255
+    first, second = opponents.colour_and_texture(stripes)[0], opponents.colour_and_texture(halves)[0]
+    np.testing.assert_array_equal(first[:144], second[:144])
+    assert np.abs(first[144:] - second[144:]).max() > 0.3
+
+
+def test_the_files_of_a_folder_are_described_one_by_one(real_data):
+    flowers = datasets.from_folder(real_data / "flowers").subset(slice(0, 4))
+    files = flowers.resized(48)
+    np.testing.assert_array_equal(opponents.thumbnails(files), opponents.thumbnails(files[:]))
+
+
+def test_the_head_takes_the_penalty_that_is_right_most_often_and_the_stronger_of_equals():
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    useful = (2.0 * labels - 1 + 0.1 * rng.normal(size=60))[:, None]
+    assert opponents.tuned_head(useful, labels, (useful, labels)).steps[-1][1].C == min(opponents.STRENGTHS)
+    noisy = np.hstack([useful + rng.normal(size=(60, 1)), rng.normal(size=(60, 40))])
+    validation, test = slice(20, 40), slice(40, 60)
+    chosen = opponents.tuned_head(noisy[:20], labels[:20], (noisy[validation], labels[validation]))
+    alone = [
+        opponents.tuned_head(noisy[:20], labels[:20], (noisy[validation], labels[validation]), [strength])
+        for strength in opponents.STRENGTHS
+    ]
+    scores = [head.score(noisy[validation], labels[validation]) for head in alone]
+    best = opponents.STRENGTHS[int(np.argmax(scores))]
+    assert chosen.steps[-1][1].C == best
+    np.testing.assert_array_equal(chosen.predict(noisy[test]), alone[int(np.argmax(scores))].predict(noisy[test]))
+
+
+@pytest.mark.parametrize("pictures", [noise(0)[..., 0], noise(0) / 255, noise(0)[:0]], ids=["grey", "floats", "none"])
+@pytest.mark.parametrize("describe", [opponents.thumbnails, opponents.colour_and_texture])
+def test_what_is_no_rgb_picture_is_refused(describe, pictures: np.ndarray):
+    with pytest.raises(UserError, match=r"give (RGB pictures|one or more)"):
+        describe(pictures)
+
+
+def test_a_thumbnail_is_not_larger_than_its_picture_and_features_are_a_table():
+    with pytest.raises(UserError, match="side=25 is larger than a picture of 36 x 24"):
+        opponents.thumbnails(noise(0), 25)
+    with pytest.raises(UserError, match="validation features"):
+        opponents.tuned_head(np.ones((2, 3)), [0, 1], (np.full((2, 3), np.nan), [0, 1]))

@@ -1,0 +1,153 @@
+"""Describe pictures without a network, and give every description the same tuned linear head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tlutils import settings
+from tlutils.evaluation import metrics
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+# Inverse strengths of the penalty of a linear head: from one that hardly moves to one that is hardly held.
+STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
+# Lightness, green to red, blue to yellow (CIE 1976 L*a*b*): bins, and the range in which nearly all of sRGB lies.
+_COLOUR_BINS, _COLOUR_RANGES = (4, 6, 6), ((0, 100), (-60, 80), (-80, 90))
+# Ojala, Pietikäinen & Mäenpää 2002, "Multiresolution gray-scale and rotation invariant texture classification with
+# local binary patterns": eight neighbours at three distances, in the ten uniform patterns.
+_NEIGHBOURS, _RADII = 8, (1, 2, 4)
+
+
+def thumbnails(pictures: Sequence[NDArray[np.uint8]], side: int = 12) -> NDArray[np.float32]:
+    """Shrink pictures until only the rough layout of their colours is left.
+
+    Parameters
+    ----------
+    pictures : sequence of uint8 array, shape (height, width, 3)
+        Such as an array of pictures, or the files of a folder, which are read one by one.
+    side : int
+        Of a thumbnail, in pixels; 1 to the side of the pictures.
+
+    Returns
+    -------
+    float32 array, shape (n, 3 * side**2)
+        Mean red, green and blue of each square, 0 to 1.
+
+    Raises
+    ------
+    settings.UserError
+        Something other than RGB pictures; an impossible side.
+    """
+    from PIL import Image
+
+    settings.require_whole(1, side=side)
+    rows = []
+    for picture in _checked(pictures):
+        if side > min(picture.shape[:2]):
+            height, width = picture.shape[:2]
+            raise settings.UserError(f"side={side} is larger than a picture of {width} x {height} pixels.")
+        small = Image.fromarray(picture).resize((side, side), Image.Resampling.BOX)
+        rows.append(np.asarray(small, dtype=np.float32).ravel() / 255)
+    return np.array(rows)
+
+
+def colour_and_texture(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """Count which colours a picture has and which patterns its neighbouring pixels form, wherever they lie.
+
+    Parameters
+    ----------
+    pictures : sequence of uint8 array, shape (height, width, 3)
+        Such as an array of pictures, or the files of a folder, which are read one by one.
+
+    Returns
+    -------
+    float32 array, shape (n, 174)
+        Square roots of shares, 0 to 1: 144 cells of colour in L*a*b*, then ten local binary patterns (Ojala et al.
+        2002) of the lightness at each of three distances. Roots, because shares near 0 differ more than shares near 1
+        (Arandjelovic & Zisserman 2012, "Three things everyone should know to improve object retrieval").
+
+    Raises
+    ------
+    settings.UserError
+        Something other than RGB pictures.
+    """
+    from skimage.color import rgb2lab
+    from skimage.feature import local_binary_pattern
+
+    low, high = np.transpose(_COLOUR_RANGES)
+    rows = []
+    for picture in _checked(pictures):
+        lab = rgb2lab(picture)
+        pixels = lab.reshape(-1, 3).clip(low, high)
+        counts = [np.histogramdd(pixels, bins=_COLOUR_BINS, range=_COLOUR_RANGES)[0].ravel()]
+        # Whole numbers, since the comparison of neighbours would take the noise of rounding for a pattern.
+        lightness = np.round(2.55 * lab[..., 0]).astype(np.uint8)
+        for radius in _RADII:
+            patterns = local_binary_pattern(lightness, _NEIGHBOURS, radius, method="uniform").astype(np.int64)
+            counts.append(np.bincount(patterns.ravel(), minlength=_NEIGHBOURS + 2))
+        rows.append(np.sqrt(np.concatenate(counts) / len(pixels)))
+    return np.array(rows, dtype=np.float32)
+
+
+def tuned_head(
+    features: NDArray[np.floating],
+    labels: ArrayLike,
+    validation: tuple[NDArray[np.floating], ArrayLike],
+    strengths: Sequence[float] = STRENGTHS,
+) -> Pipeline:
+    """Fit a linear head whose penalty is chosen on validation examples.
+
+    Each column is standardised, then comes logistic regression with a squared penalty. Between strengths that are right
+    equally often, the stronger penalty wins.
+
+    Parameters
+    ----------
+    features : float array, shape (n, k)
+        Of the labelled examples, from a network or from none.
+    labels : int array, shape (n,)
+    validation : pair of arrays
+        Features and labels to choose by.
+    strengths : sequence of float
+        Candidates for scikit-learn's ``C``, the inverse of the penalty, above 0.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        Fitted; its last step has the chosen ``C``.
+
+    Raises
+    ------
+    settings.UserError
+        Features that are no finite table.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    for name, table in (("features", features), ("validation features", validation[0])):
+        if np.ndim(table) != 2 or not np.isfinite(table).all():
+            raise settings.UserError(f"The {name} of shape {np.shape(table)} are no table (n, k) of finite numbers.")
+    best, best_score = None, -1.0
+    for strength in sorted(strengths):
+        head = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000)).fit(features, labels)
+        score = metrics.accuracy(validation[1], head.predict(validation[0])).value
+        if score > best_score:
+            best, best_score = head, score
+    return best
+
+
+def _checked(pictures: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    if len(pictures) == 0:
+        raise settings.UserError("There are no pictures to describe; give one or more.")
+    for number, picture in enumerate(pictures):
+        if picture.ndim != 3 or picture.shape[-1] != 3 or picture.dtype != np.uint8:
+            raise settings.UserError(
+                f"Picture {number} has shape {picture.shape} and type {picture.dtype}; give RGB pictures as uint8, "
+                "(height, width, 3)."
+            )
+        yield picture
