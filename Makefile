@@ -8,7 +8,7 @@ EXTRAS := [test$(if $(TORCH),$(comma)torch)]
 ENV := build/env$(TORCH).stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help env run check test lab bench
+.PHONY: help env run check test lab bench real
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ lab: $(ENV) ## open the course in JupyterLab
 
 bench: $(ENV) ## measure the speed ratios of the course into build/bench.json; one of them: make bench ONLY=head_speedup
 	$(BIN)/python tests/bench.py $(ONLY)
+
+real: $(ENV) ## run lessons on your real photographs into data/real_runs.csv: make real REAL=folder with flowers and daynight
+	$(BIN)/python tests/real_runs.py $(REAL)
 
 $(ENV): .venv/pyvenv.cfg pyproject.toml constraints.txt
 	$(BIN)/pip install -c constraints.txt -e '.$(EXTRAS)'

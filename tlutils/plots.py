@@ -135,6 +135,35 @@ def pictures(
     return figure
 
 
+def cut_diagram() -> Figure:
+    """Draw the idea of the course: a pretrained network, cut into a frozen trunk and a trained tail, under a new head.
+
+    Returns
+    -------
+    Figure
+    """
+    parts = (
+        ("pictures", 0.0, 1.3, "white", "black"),
+        ("trunk\nfrozen, computed once", 1.8, 3.4, COLOURS["transferred"], "white"),
+        ("tail\ntrained", 5.8, 1.7, COLOURS["fine-tuned"], "black"),
+        ("head\nnew, trained", 8.0, 1.7, COLOURS["light"], "black"),
+        ("classes", 10.2, 1.3, "white", "black"),
+    )
+    figure, axis = subplots(width=9, height=2.0)
+    for text, left, width, face, ink in parts:
+        axis.barh(0, width, left=left, height=1, color=face, edgecolor="black")
+        axis.text(left + width / 2, 0, text, color=ink, ha="center", va="center")
+        if left:
+            axis.annotate("", (left, 0), (left - 0.5, 0), arrowprops={"arrowstyle": "->"})
+    axis.plot([5.5, 5.5], [-0.75, 0.75], color="black", linestyle="--")
+    axis.text(5.5, 0.85, "the cut", ha="center", weight="bold")
+    axis.annotate("", (1.8, -0.95), (7.5, -0.95), arrowprops={"arrowstyle": "<->"})
+    axis.text(4.65, -1.0, "the pretrained network", ha="center", va="top")
+    axis.set(xlim=(-0.1, 11.6), ylim=(-1.4, 1.15))
+    axis.axis("off")
+    return figure
+
+
 def band(
     axis: Axes,
     x: Iterable[float],

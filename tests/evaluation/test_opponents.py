@@ -71,6 +71,20 @@ def test_the_head_takes_the_penalty_that_is_right_most_often_and_the_stronger_of
     np.testing.assert_array_equal(chosen.predict(noisy[test]), alone[int(np.argmax(scores))].predict(noisy[test]))
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_dense_layer_with_the_weights_of_a_head_gives_its_probabilities(n_classes: int):
+    import keras
+
+    rng = np.random.default_rng(0)
+    features, labels = rng.normal(3, [1, 10, 0.1], (60, 3)), np.arange(60) % n_classes
+    head = opponents.tuned_head(features, labels, (features, labels))
+    dense = keras.layers.Dense(n_classes, activation="softmax")
+    dense.build((None, 3))
+    dense.set_weights(opponents.dense_weights(head))
+    found = keras.ops.convert_to_numpy(dense(features.astype("float32")))
+    np.testing.assert_allclose(found, head.predict_proba(features), atol=1e-4)
+
+
 @pytest.mark.parametrize("pictures", [noise(0)[..., 0], noise(0) / 255, noise(0)[:0]], ids=["grey", "floats", "none"])
 @pytest.mark.parametrize("describe", [opponents.thumbnails, opponents.colour_and_texture])
 def test_what_is_no_rgb_picture_is_refused(describe, pictures: np.ndarray):

@@ -141,6 +141,27 @@ def tuned_head(
     return best
 
 
+def dense_weights(head: Pipeline) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the weights of a Keras Dense layer that gives a head's logits on features that are not standardised.
+
+    Parameters
+    ----------
+    head : Pipeline
+        As `tuned_head` returns it.
+
+    Returns
+    -------
+    kernel : float64 array, shape (k, n_classes)
+    bias : float64 array, shape (n_classes,)
+    """
+    scaler, classifier = head[0], head[-1]
+    kernel = (classifier.coef_ / scaler.scale_).T
+    bias = classifier.intercept_ - scaler.mean_ @ kernel
+    if len(bias) == 1:  # of two classes scikit-learn keeps the logit of the second only
+        kernel, bias = np.hstack([np.zeros_like(kernel), kernel]), np.append(0, bias)
+    return kernel, bias
+
+
 def _checked(pictures: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
     if len(pictures) == 0:
         raise settings.UserError("There are no pictures to describe; give one or more.")
