@@ -193,14 +193,18 @@ def test_in_curves_labels_stay_beside_their_panel() -> None:
     assert heights == pytest.approx({"a": 0, "b": 0.07, "c": 1, "d": 0.93})
 
 
-def test_a_slider_turns_to_the_means_at_each_tick() -> None:
-    box = plots.slider("cut", ["start", 1], {"<flowers>": FLOWERS})
-    position, stack = box.children
-    assert position.options == ("start", "1") and stack.selected_index == position.index == 0
-    pages = [page.value for page in stack.children]
-    assert "cut: start" in pages[0] and "frozen <b>0.30</b>, block 3 <b>0.10</b>, guessing <b>0.25</b>" in pages[0]
-    assert "cut: 1" in pages[1] and "frozen <b>0.60</b>, block 3 <b>0.60</b>, guessing <b>0.25</b>" in pages[1]
-    assert "&lt;flowers&gt;" in pages[0]
+def test_lines_are_told_apart_without_their_colours_and_labels_are_black() -> None:
+    ways = {"a": [[0.1, 0.2]], "b": [[0.4, 0.5]], "c": [[0.8, 0.9]]}
+    [axis] = plots.curves([5, 10], {"": ways}, "", "").axes
+    assert len({line.get_marker() for line in axis.lines}) == 3
+    assert {text.get_color() for text in axis.texts} == {"black"}
+
+
+def test_the_diagram_of_the_cut_names_each_part_from_left_to_right() -> None:
+    [axis] = plots.cut_diagram().axes
+    named = sorted((text.get_position()[0], text.get_text().split("\n")[0]) for text in axis.texts if text.get_text())
+    order = [name for _, name in named if name != "the pretrained network"]
+    assert order == ["pictures", "trunk", "the cut", "tail", "head", "classes"]
 
 
 def test_a_row_per_method_shows_every_seed_and_the_mean():

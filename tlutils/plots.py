@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -31,6 +30,8 @@ COLOURS = {
 }
 # Other labels for the same things.
 _MEANING = {"frozen": "transferred", "pretrained": "transferred", "from scratch": "scratch"}
+
+_MARKERS = "os^DvPX"
 
 # Between two labels at the right end of a panel of `curves`, whose height is 1: one line of text.
 _LINE_OF_TEXT = 0.07
@@ -88,7 +89,7 @@ def show(figure: Figure, alt: str) -> None:
     if not alt.strip():
         raise ValueError("a figure needs a description (alt text)")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight")
+    figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.15)
     plt.close(figure)
     display(Image(buffer.getvalue(), format="png", alt=alt, metadata={"alt": alt}))
 
@@ -172,6 +173,7 @@ def band(
     colour: str,
     *,
     height: float | None = None,
+    marker: str = "o",
 ) -> None:
     """Draw the mean over seeds as a line, the range as a band, and the label at the line's right end.
 
@@ -181,17 +183,19 @@ def band(
     x : sequence of float, length n
     runs : array, shape (seeds, n)
     label : str
-        Written beside the last point; a legend would make the eye travel.
+        Written beside the last point, in black; a legend would make the eye travel.
     colour : str
     height : float, optional
         Of the label, where the one beside the last point would hide another.
+    marker : str
+        Of the points, so that lines can be told apart without colours.
     """
     x = list(x)
     mean = runs.mean(axis=0)
     axis.fill_between(x, runs.min(axis=0), runs.max(axis=0), color=colour, alpha=0.18, linewidth=0)
-    axis.plot(x, mean, color=colour, marker="o")
+    axis.plot(x, mean, color=colour, marker=marker)
     beside = mean[-1] if height is None else height
-    axis.annotate(f" {label}", (x[-1], beside), color=colour, va="center", annotation_clip=False)
+    axis.annotate(f"  {label}", (x[-1], beside), va="center", annotation_clip=False)
 
 
 def curves(ticks: Sequence[object], panels: Panels, xlabel: str, ylabel: str) -> Figure:
@@ -218,47 +222,16 @@ def curves(ticks: Sequence[object], panels: Panels, xlabel: str, ylabel: str) ->
         means = {label: _mean(runs, len(ticks)) for label, runs in ways.items()}
         heights = _apart([mean[-1] for mean in means.values()])
         free = itertools.cycle(("light", "accent", "warning"))
-        for (label, runs), height in zip(ways.items(), heights, strict=True):
+        markers = itertools.cycle(_MARKERS)
+        for (label, runs), height, marker in zip(ways.items(), heights, markers, strict=False):
             meaning = _MEANING.get(label, label)
             colour = "black" if meaning == "guessing" else COLOURS[meaning if meaning in COLOURS else next(free)]
             if np.ndim(runs) == 1:
                 axis.plot(means[label], color=colour, linewidth=1.5, linestyle="--")
-                axis.annotate(f" {label}", (len(ticks) - 1, height), color=colour, va="center", annotation_clip=False)
+                axis.annotate(f"  {label}", (len(ticks) - 1, height), va="center", annotation_clip=False)
             else:
-                band(axis, range(len(ticks)), np.asarray(runs), label, colour, height=height)
+                band(axis, range(len(ticks)), np.asarray(runs), label, colour, height=height, marker=marker)
     return figure
-
-
-def slider(label: str, ticks: Sequence[object], panels: Panels) -> Any:
-    """Make a slider that shows, tick by tick, the means that `curves` draws; a web page needs no kernel for it.
-
-    Parameters
-    ----------
-    label : str
-        What the slider moves.
-    ticks, panels
-        As for `curves`.
-
-    Returns
-    -------
-    ipywidgets.VBox
-        Readers of a saved notebook may not see it: show the figure, too.
-    """
-    import ipywidgets as widgets
-
-    pages = []
-    for index, tick in enumerate(ticks):
-        lines = [f"<b>{html.escape(f'{label}: {tick}')}</b>"]
-        for title, ways in panels.items():
-            means = [f"{html.escape(name)} <b>{_mean(runs, len(ticks))[index]:.2f}</b>" for name, runs in ways.items()]
-            lines.append(f"{html.escape(title)}: {', '.join(means)}")
-        pages.append(widgets.HTML("<br>".join(lines)))
-    stack = widgets.Stack(pages, selected_index=0)
-    position = widgets.SelectionSlider(
-        options=[str(tick) for tick in ticks], description=label, style={"description_width": "initial"}
-    )
-    widgets.jslink((position, "index"), (stack, "selected_index"))
-    return widgets.VBox([position, stack])
 
 
 def _mean(runs: ArrayLike, n: int) -> NDArray[np.float64]:
@@ -305,7 +278,7 @@ def by_seed(
         axis.plot(values, [row] * len(values), "o", color=colour, alpha=0.6)
         axis.plot(mean, row, "|", color=colour, markersize=20, markeredgewidth=3)
         # Rounded as pandas rounds, so that a table beside the figure shows the same number.
-        axis.text(1.02, row, f"{np.round(mean, 2):.2f}", color=colour, va="center")
+        axis.text(1.02, row, f"{np.round(mean, 2):.2f}", va="center")
     axis.axvline(chance, color="black", linewidth=1, linestyle=":")
     axis.set(yticks=range(len(results)), yticklabels=results, xlim=(0, 1), ylim=(len(results) - 0.5, -0.5))
     axis.set_xlabel(f"{label} (dot: {dot}; bar: mean; dotted line: guessing)")

@@ -40,6 +40,10 @@ def level(sizes: Any, transferred: Any, scratch: Any, never: Any = "never") -> A
     return next((n for n, a, b in zip(sizes, transferred, scratch, strict=True) if b >= a), never)
 
 
+def control(weights: Any = "random", head: Any = "the same", labels: Any = "the same") -> dict[str, Any]:
+    return {"weights": weights, "head": head, "labels": labels}
+
+
 # 02
 
 
@@ -333,6 +337,7 @@ RIGHT: dict[str, list[Any]] = {
     "00_place_the_cut": ["block3_pool"],
     "01_trained_parameters": [812_421, 812_421.0, np.int64(812_421)],
     "01_crossing": [level],
+    "01_missing_control": [control()],
     "02_update": [update],
     "02_mask": [mask, lambda sizes, k: mask(sizes, k).astype(float), lambda sizes, k: list(mask(sizes, k))],
     "02_l2_sp_gradient": [lambda g, t, s, m, p, d: g + np.where(m, p * (t - s), d * t)],
@@ -398,6 +403,15 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (0.5, "one whole number"),
         (float("nan"), "one whole number"),
         (True, "one whole number"),
+    ],
+    "01_missing_control": [
+        (control(weights="pretrained"), "Take the source task away"),
+        (control(head="a deeper one"), "the weights and the head"),
+        (control(labels="more"), "the weights and the labels"),
+        (control(head="a deeper one", labels="more"), "the head and the labels"),
+        (control(weights="none"), "weights: choose 'pretrained' or 'random', not 'none'"),
+        ({"weights": "random"}, "keys weights, head, labels"),
+        ("random", "a dictionary"),
     ],
     "01_crossing": [
         (lambda sizes, a, b: level(range(5), a, b), "position in the list"),
@@ -764,6 +778,7 @@ def test_a_usual_error_gets_its_own_hint(told: Any, exercise: str, answer: Any, 
     [(name, ...) for name in RIGHT if name not in FUNCTIONS]
     + [(name, lambda *_: None) for name in FUNCTIONS]
     + [(name, lambda *_: ...) for name in FUNCTIONS if name != "01_crossing"]
+    + [("01_missing_control", control(weights=...))]
     + [("03_head_parameters", (..., ...)), ("05_range_test", (..., CURVE)), ("08_small_modules", (1096, ...))],
 )
 def test_an_untouched_stub_counts_as_not_solved(told: Any, exercise: str, answer: Any) -> None:

@@ -124,11 +124,15 @@ def test_fewer_labels_are_part_of_more_and_the_test_pictures_stay():
 def test_another_draw_labels_other_pictures_and_leaves_validation_and_test_alone():
     dataset = with_labels([0, 1] * 100)
     draws = [datasets.split(dataset, labels_per_class=10, seed=3, draw=draw) for draw in range(4)]
-    assert len({frozenset(draw.train.tolist()) for draw in draws}) == 4
+    assert len(set.union(*(set(draw.train.tolist()) for draw in draws))) == 80  # of 80 that are left
+    assert datasets.shared(draws) == 0
     assert len({frozenset(draw.test.tolist()) for draw in draws}) == 1
     assert len({frozenset(draw.validation.tolist()) for draw in draws}) == 1
-    more = datasets.split(dataset, labels_per_class=20, seed=3, draw=2)
-    assert set(draws[2].train) < set(more.train)
+    more = datasets.split(dataset, labels_per_class=20, seed=3)
+    assert set(draws[0].train) < set(more.train)
+    larger = [datasets.split(dataset, labels_per_class=30, seed=3, draw=draw) for draw in range(2)]
+    assert datasets.shared(larger) == 20 / 30  # 60 are wanted of 40
+    assert datasets.shared([more, more]) == 1
     with pytest.raises(UserError, match="draw=-1"):
         datasets.split(dataset, labels_per_class=10, seed=3, draw=-1)
 

@@ -203,6 +203,31 @@ def test_the_interval_over_draws_covers_the_truth_as_often_as_it_says(draws: int
     assert covered / 500 > (0.9 if max(sizes) > 1 else 0.93)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.75])
+def test_draws_that_share_pictures_are_not_taken_for_independent(share: float):
+    """Each picture adds something of its own to the score; both what is shared and what is not varies in a new run."""
+    generator = np.random.default_rng(0)
+    covered = naive = 0
+    for _ in range(1000):
+        common, own = generator.normal(), generator.normal(size=3)
+        scores = 0.5 + 0.1 * (np.sqrt(share) * common + np.sqrt(1 - share) * own)
+        corrected = comparison.over_draws(scores, np.full(3, 0.5), shared=share)
+        covered += corrected.low <= 0 <= corrected.high
+        plain = comparison.over_draws(scores, np.full(3, 0.5))
+        naive += plain.low <= 0 <= plain.high
+    assert 0.93 < covered / 1000 < 0.97
+    assert share < 0.5 or naive / 1000 < 0.85
+
+
+def test_where_no_example_tells_two_apart_few_examples_leave_much_open():
+    same = comparison.over_draws(np.ones((3, 10)), np.ones((3, 10)))
+    assert (same.low, same.value, same.high) == pytest.approx((-0.3, 0, 0.3))
+    grouped = comparison.over_draws(np.ones((3, 10)), np.ones((3, 10)), np.arange(10) // 2)
+    assert grouped.high == pytest.approx(0.6)
+    with pytest.raises(UserError, match="one draw"):
+        comparison.over_draws([0.5, 0.6], [0.5, 0.5], shared=1.0)
+
+
 def test_many_examples_of_few_groups_are_worth_no_more_than_the_groups():
     generator = np.random.default_rng(0)
     ours, theirs = simulated(generator, 5, [20] * 12, 0.0)

@@ -26,13 +26,13 @@ def test_a_thumbnail_holds_the_mean_colour_of_each_square():
 @given(st.integers(0, 1000))
 def test_colours_and_near_patterns_do_not_depend_on_where_things_lie(seed: int):
     pictures = noise(seed, (16, 16))
-    described = opponents.colour_and_texture(pictures)
+    described = opponents.descriptions(pictures)["colour and texture"]
     assert described.shape == (3, 174)
     shares = np.square(described)
     np.testing.assert_allclose(shares[:, :144].sum(axis=1), 1, rtol=1e-5)
     for start in (144, 154, 164):
         np.testing.assert_allclose(shares[:, start : start + 10].sum(axis=1), 1, rtol=1e-5)
-    mirrored = opponents.colour_and_texture(pictures[:, :, ::-1])
+    mirrored = opponents.descriptions(pictures[:, :, ::-1])["colour and texture"]
     np.testing.assert_allclose(described[:, :144], mirrored[:, :144], atol=1e-6)
     np.testing.assert_allclose(described[:, 144:154], mirrored[:, 144:154], atol=1e-6)
 
@@ -42,9 +42,10 @@ def test_stripes_and_a_plain_grey_of_the_same_colours_differ_in_texture_only():
     stripes[:, :, ::2] = 255
     halves = np.zeros((1, 16, 16, 3), np.uint8)
     halves[:, :, 8:] = 255
-    first, second = opponents.colour_and_texture(stripes)[0], opponents.colour_and_texture(halves)[0]
-    np.testing.assert_array_equal(first[:144], second[:144])
-    assert np.abs(first[144:] - second[144:]).max() > 0.3
+    first, second = opponents.descriptions(stripes), opponents.descriptions(halves)
+    np.testing.assert_array_equal(first["colour"], second["colour"])
+    assert np.abs(first["texture"] - second["texture"]).max() > 0.3
+    np.testing.assert_array_equal(first["thumbnails"], opponents.thumbnails(stripes))
 
 
 def test_the_files_of_a_folder_are_described_one_by_one(real_data):
@@ -71,6 +72,18 @@ def test_the_head_takes_the_penalty_that_is_right_most_often_and_the_stronger_of
     np.testing.assert_array_equal(chosen.predict(noisy[test]), alone[int(np.argmax(scores))].predict(noisy[test]))
 
 
+def test_the_strongest_description_is_chosen_by_validation_and_not_drowned_by_the_others():
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    useful = np.eye(3)[labels] + 0.3 * rng.normal(size=(90, 3))
+    noise_columns = rng.normal(size=(90, 100))
+    tables = {"noise": noise_columns, "both": np.hstack([noise_columns, useful]), "useful": useful}
+    train, validation, test = np.arange(15), np.arange(15, 45), np.arange(45, 90)
+    name, head = opponents.strongest_head(tables, labels, train, validation)
+    assert name == "useful"
+    assert head.score(useful[test], labels[test]) > 0.9
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_a_dense_layer_with_the_weights_of_a_head_gives_its_probabilities(n_classes: int):
     import keras
@@ -86,7 +99,7 @@ def test_a_dense_layer_with_the_weights_of_a_head_gives_its_probabilities(n_clas
 
 
 @pytest.mark.parametrize("pictures", [noise(0)[..., 0], noise(0) / 255, noise(0)[:0]], ids=["grey", "floats", "none"])
-@pytest.mark.parametrize("describe", [opponents.thumbnails, opponents.colour_and_texture])
+@pytest.mark.parametrize("describe", [opponents.thumbnails, opponents.descriptions])
 def test_what_is_no_rgb_picture_is_refused(describe, pictures: np.ndarray):
     with pytest.raises(UserError, match=r"give (RGB pictures|one or more)"):
         describe(pictures)

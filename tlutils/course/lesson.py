@@ -110,7 +110,13 @@ def claim(text: str, passed: bool, *, observed: object) -> None:
 
 
 def compare(
-    text: str, ours: ArrayLike, theirs: ArrayLike, *, margin: float = 0.0, groups: ArrayLike | None = None
+    text: str,
+    ours: ArrayLike,
+    theirs: ArrayLike,
+    *,
+    margin: float = 0.0,
+    groups: ArrayLike | None = None,
+    shared: float = 0.0,
 ) -> str:
     """State that one way is better than another, and show one of three verdicts.
 
@@ -126,7 +132,7 @@ def compare(
         Scores from 0 to 1 of both ways in the same draws, as for `comparison.over_draws`.
     margin : float
         How much better the sentence says that our way is; 0.1 for ten points.
-    groups : array, shape (examples,), optional
+    groups, shared
         As for `comparison.over_draws`.
 
     Returns
@@ -139,10 +145,11 @@ def compare(
     settings.UserError
         As for `comparison.over_draws`.
     """
-    found = comparison.over_draws(ours, theirs, groups)
+    found = comparison.over_draws(ours, theirs, groups, shared=shared)
     verdict = HOLDS if found.low > margin else DOES_NOT_HOLD if found.high < margin else CANNOT_TELL
     draws, *examples = np.shape(ours)
-    counted = f"{draws} draws" + "".join(f", {count} test examples" for count in examples)
+    counted = f"{draws} draws" + (f" that share {shared:.0%}" if shared else "")
+    counted += "".join(f", {count} test examples" for count in examples)
     observed = (
         f"{100 * found.value:+.1f} points, 95 % interval {100 * found.low:+.1f} to {100 * found.high:+.1f}, "
         f"margin {100 * margin:g}; {counted}"

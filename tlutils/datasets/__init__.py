@@ -3,7 +3,7 @@
 from tlutils.datasets.catalogue import CATALOGUE, load
 from tlutils.datasets.examples import Dataset, DoubtfulLabel, Sentences
 from tlutils.datasets.folders import UnreadablePicture, from_domain_folders, from_folder
-from tlutils.datasets.splits import Split, split
+from tlutils.datasets.splits import Split, shared, split
 from tlutils.datasets.tables import from_csv, reviews
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "from_folder",
     "load",
     "reviews",
+    "shared",
     "split",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,8 +51,8 @@ def split(
     """Divide the pictures into three sides that share nothing.
 
     Every class keeps its share on every side, whole groups go to one side. Validation and test depend on the seed and
-    not on `labels_per_class` or `draw`, and fewer labels are a part of more labels, so learning curves compare like
-    with like.
+    not on `labels_per_class` or `draw`; in the first draw, fewer labels are a part of more labels. So learning curves
+    compare like with like.
 
     Parameters
     ----------
@@ -60,7 +62,8 @@ def split(
     seed : int
         0 or more.
     draw : int
-        0 or more; which pictures are labelled among those that validation and test leave.
+        0 or more; which pictures are labelled among those that validation and test leave. Draws share no picture as
+        long as there are enough, and as few as possible after that; see `shared`.
     validation, test : float
         Shares of each class, above 0, together below 1; rounded to whole pictures, at least one. With groups of
         several pictures the shares are met as nearly as the groups allow.
@@ -91,15 +94,31 @@ def split(
     settings.require_whole(0, seed=seed, draw=draw)
     rng = np.random.default_rng(seed)
     side = _sides(dataset, validation, test, rng)
-    if draw:
-        rng = np.random.default_rng([seed, draw])
     left = side == _TRAIN
     _require_enough(dataset, left, labels_per_class)
     pools = [rng.permutation(np.flatnonzero(left & (dataset.labels == k))) for k in range(len(dataset.class_names))]
-    train = np.concatenate([pool[:labels_per_class] for pool in pools])
+    wanted = [len(pool) if labels_per_class is None else labels_per_class for pool in pools]
+    train = np.concatenate([np.roll(pool, -draw * n)[:n] for pool, n in zip(pools, wanted, strict=True)])
     return Split(
         *(rng.permutation(part) for part in (train, *map(np.flatnonzero, (side == _VALIDATION, side == _TEST))))
     )
+
+
+def shared(splits: Sequence[Split]) -> float:
+    """Tell how much of their training pictures two draws have in common, on average.
+
+    Parameters
+    ----------
+    splits : sequence of Split
+        Draws of one size, two or more.
+
+    Returns
+    -------
+    float
+        0 for draws that share no picture, 1 for draws of the same pictures.
+    """
+    pairs = itertools.combinations([set(split.train.tolist()) for split in splits], 2)
+    return float(np.mean([len(first & second) / len(first) for first, second in pairs]))
 
 
 _TRAIN, _VALIDATION, _TEST = range(3)

@@ -198,14 +198,20 @@ def compare(
     )
 
 
-def over_draws(ours: ArrayLike, theirs: ArrayLike, groups: ArrayLike | None = None) -> metrics.Interval:
+def over_draws(
+    ours: ArrayLike, theirs: ArrayLike, groups: ArrayLike | None = None, *, shared: float = 0.0
+) -> metrics.Interval:
     """Mean difference of paired scores over several draws, with an interval for other draws and other examples.
 
     Two things are left to chance: the draw (which pictures were labelled, which weights a network started from) and
     the choice of the test examples. The variances of both means are added, as those of the pigeonhole bootstrap are
     (Owen 2007, "The pigeonhole bootstrap"), and Student's t gets the degrees of freedom of the sum (Satterthwaite 1946,
-    "An approximate distribution of estimates of variance components"). What both share is counted twice, so the
-    interval is rather too wide. Resampling would make it too narrow: three draws have only ten resamples.
+    "An approximate distribution of estimates of variance components"). Resampling would make the interval too narrow:
+    three draws have only ten resamples. Draws that share labelled pictures differ too little among themselves; their
+    variance is corrected as if scores were correlated as much as pictures are shared (Nadeau & Bengio 2003, "Inference
+    for the generalization error"). Where no example tells the two apart, the interval is three over the number of
+    examples wide on each side (the rule of three; Hanley & Lippman-Hand 1983, "If nothing goes wrong, is everything all
+    right?").
 
     Parameters
     ----------
@@ -214,6 +220,8 @@ def over_draws(ours: ArrayLike, theirs: ArrayLike, groups: ArrayLike | None = No
         example in every draw. With one score per draw, the examples must be others in each draw.
     groups : array, shape (examples,), optional
         Examples of one group, such as the slices of a patient, are chosen together.
+    shared : float
+        The share of labelled pictures that two draws have in common, 0 to less than 1, as `datasets.shared` tells it.
 
     Returns
     -------
@@ -223,7 +231,8 @@ def over_draws(ours: ArrayLike, theirs: ArrayLike, groups: ArrayLike | None = No
     Raises
     ------
     settings.UserError
-        Scores of unequal shapes, fewer than two draws, a score that is not finite, groups that do not fit.
+        Scores of unequal shapes, fewer than two draws, a score that is not finite, groups that do not fit, draws that
+        are all the same.
 
     Examples
     --------
@@ -241,20 +250,28 @@ def over_draws(ours: ArrayLike, theirs: ArrayLike, groups: ArrayLike | None = No
     difference = first - second
     if not np.isfinite(difference).all():
         raise settings.UserError("A score is not a finite number; look at that draw, it failed.")
+    if not 0 <= shared < 1:
+        raise settings.UserError(
+            f"shared={shared}: draws that label the same pictures are one draw. Give fewer labels, more pictures, or a "
+            "share of 0 to less than 1."
+        )
     by_draw = difference if difference.ndim == 1 else difference.mean(axis=1)
     mean = float(by_draw.mean())
-    parts = [(float(by_draw.var(ddof=1)) / len(by_draw), len(by_draw) - 1)]
+    spread_of_draws = float(by_draw.var(ddof=1)) * (1 / len(by_draw) + shared / (1 - shared))
+    parts = [(spread_of_draws, len(by_draw) - 1)]
+    least = 0.0
     if difference.ndim == 2 and difference.shape[1] > 1:
         unit = bootstrap.unit_numbers(groups, difference.shape[1])
         sums = np.bincount(unit, weights=difference.mean(axis=0) - mean)
         if len(sums) > 1:
             spread = len(sums) / (len(sums) - 1) * float(np.square(sums).sum()) / difference.shape[1] ** 2
             parts.append((spread, len(sums) - 1))
+            least = 3 / len(sums) if spread == 0 else 0.0
     elif groups is not None:
         raise settings.UserError("Groups belong to examples; give the scores of single examples, (draws, examples).")
     variance = sum(spread for spread, _ in parts)
-    if variance == 0:
-        return metrics.Interval(mean, mean, mean)
-    freedom = variance**2 / sum(spread**2 / number for spread, number in parts)
-    reach = float(t.ppf(0.975, freedom)) * math.sqrt(variance)
+    reach = least
+    if variance > 0:
+        freedom = 1 / sum((spread / variance) ** 2 / number for spread, number in parts)
+        reach = max(least, float(t.ppf(0.975, freedom)) * math.sqrt(variance))
     return metrics.Interval(mean, mean - reach, mean + reach)

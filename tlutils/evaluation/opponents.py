@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,8 +56,8 @@ def thumbnails(pictures: Sequence[NDArray[np.uint8]], side: int = 12) -> NDArray
     return np.array(rows)
 
 
-def colour_and_texture(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """Count which colours a picture has and which patterns its neighbouring pixels form, wherever they lie.
+def descriptions(pictures: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
+    """Describe pictures without a network in four ways, of which the strongest is to be beaten.
 
     Parameters
     ----------
@@ -66,10 +66,12 @@ def colour_and_texture(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.floa
 
     Returns
     -------
-    float32 array, shape (n, 174)
-        Square roots of shares, 0 to 1: 144 cells of colour in L*a*b*, then ten local binary patterns (Ojala et al.
-        2002) of the lightness at each of three distances. Roots, because shares near 0 differ more than shares near 1
-        (Arandjelovic & Zisserman 2012, "Three things everyone should know to improve object retrieval").
+    dict of str to float32 array, first axis n
+        ``thumbnails``, as `thumbnails` gives them. ``colour``: which colours a picture has, in 144 cells of L*a*b*.
+        ``texture``: which patterns the lightness of neighbouring pixels forms, in ten local binary patterns (Ojala et
+        al. 2002) at each of three distances. ``colour and texture``: both. The last three are square roots of shares,
+        because shares near 0 differ more than shares near 1 (Arandjelovic & Zisserman 2012, "Three things everyone
+        should know to improve object retrieval"); where things lie does not matter to them.
 
     Raises
     ------
@@ -80,18 +82,25 @@ def colour_and_texture(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.floa
     from skimage.feature import local_binary_pattern
 
     low, high = np.transpose(_COLOUR_RANGES)
-    rows = []
+    colours, textures = [], []
     for picture in _checked(pictures):
         lab = rgb2lab(picture)
         pixels = lab.reshape(-1, 3).clip(low, high)
-        counts = [np.histogramdd(pixels, bins=_COLOUR_BINS, range=_COLOUR_RANGES)[0].ravel()]
+        colours.append(np.histogramdd(pixels, bins=_COLOUR_BINS, range=_COLOUR_RANGES)[0].ravel() / len(pixels))
         # Whole numbers, since the comparison of neighbours would take the noise of rounding for a pattern.
         lightness = np.round(2.55 * lab[..., 0]).astype(np.uint8)
+        counts = []
         for radius in _RADII:
             patterns = local_binary_pattern(lightness, _NEIGHBOURS, radius, method="uniform").astype(np.int64)
             counts.append(np.bincount(patterns.ravel(), minlength=_NEIGHBOURS + 2))
-        rows.append(np.sqrt(np.concatenate(counts) / len(pixels)))
-    return np.array(rows, dtype=np.float32)
+        textures.append(np.concatenate(counts) / len(pixels))
+    colour, texture = np.sqrt(np.array(colours, np.float32)), np.sqrt(np.array(textures, np.float32))
+    return {
+        "thumbnails": thumbnails(pictures),
+        "colour": colour,
+        "texture": texture,
+        "colour and texture": np.hstack([colour, texture]),
+    }
 
 
 def tuned_head(
@@ -139,6 +148,37 @@ def tuned_head(
         if score > best_score:
             best, best_score = head, score
     return best
+
+
+def strongest_head(
+    tables: Mapping[str, NDArray[np.floating]],
+    labels: NDArray[np.int64],
+    train: NDArray[np.int64],
+    validation: NDArray[np.int64],
+) -> tuple[str, Pipeline]:
+    """Fit a tuned head to each table and take the one that is right most often on the validation examples.
+
+    Parameters
+    ----------
+    tables : mapping of str to float array, shape (n, k)
+        Descriptions of the same examples, such as `descriptions` gives; of equals, the first wins.
+    labels : int array, shape (n,)
+    train, validation : int array
+        Which examples to fit to, and which to choose by.
+
+    Returns
+    -------
+    name : str
+        Of the table.
+    head : Pipeline
+        As `tuned_head` returns it.
+    """
+    heads, scores = {}, {}
+    for name, table in tables.items():
+        heads[name] = tuned_head(table[train], labels[train], (table[validation], labels[validation]))
+        scores[name] = heads[name].score(table[validation], labels[validation])
+    best = max(scores, key=lambda name: scores[name])
+    return best, heads[best]
 
 
 def dense_weights(head: Pipeline) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -65,3 +65,31 @@ def crossing(answer: Any) -> str | None:
     if never != "never":
         return f'The curves may not meet; you return {never!r} then. Return the word "never".'
     return None
+
+
+def missing_control(answer: Any) -> str | None:
+    """The run that tells what the source task is worth: random weights, everything else the same."""
+    options = {
+        "weights": ("pretrained", "random"),
+        "head": ("the same", "a deeper one"),
+        "labels": ("the same", "more"),
+    }
+    if not isinstance(answer, dict) or set(answer) != set(options):
+        return f"Give a dictionary with the keys {', '.join(options)}, as in the cell above."
+    if any(value is ... for value in answer.values()):
+        return answers.NOT_SOLVED
+    for key, allowed in options.items():
+        if answer[key] not in allowed:
+            return f"{key}: choose {allowed[0]!r} or {allowed[1]!r}, not {answer[key]!r}."
+    if answer["weights"] == "pretrained":
+        return (
+            "With pretrained weights in both runs, both have the source task, and nothing tells what it was worth. "
+            "Take the source task away."
+        )
+    changed = [key for key in ("head", "labels") if answer[key] != "the same"]
+    if changed:
+        return (
+            f"Your run changes the weights and the {' and the '.join(changed)}. If the accuracy differs, you cannot "
+            "say which of them it was. Change one thing only."
+        )
+    return None
