@@ -192,6 +192,20 @@ def test_the_control_gets_more_steps_from_more_labels_and_as_many_as_in_the_firs
     assert steps[20] >= 20 * 7
 
 
+def test_what_lessons_show_of_real_data_are_three_runs_on_each_data_set() -> None:
+    import pandas as pd
+
+    from tlutils import store
+
+    table = pd.read_csv(store.bundled("real_runs.csv"))
+    shown = {path.stem for path in LESSONS if any("real_runs.csv" in cell.source for cell in code_cells(path))}
+    assert shown == set(table["lesson"])
+    for _, group in table.groupby(["lesson", "data"]):
+        assert sorted(group["parameters.seed"]) == [0, 1, 2]
+        assert group["source"].notna().all() and group["verdicts"].str.match("holds|cannot tell|does not hold").all()
+    assert "parameters.data_dir" not in table
+
+
 # A student's copy proves that nothing hangs on a solution or on seed 0; few labels and steps prove it as well as many.
 FEW: dict[str, dict[str, Any]] = {
     "00_start_here": {"labels_per_class": 5},

@@ -121,8 +121,8 @@ def fine_tune(
     """Fine-tune copies of a tail and a trained head together: the second step of LP-FT (Kumar et al. 2022).
 
     By Adam with a learning rate of 1e-4; for another rate or optimiser, give a `trainable_copy` to `train`.
-    The head is trained first (`train_head`), because a random head sends large, meaningless gradients into the tail and
-    distorts what it had learnt.
+    The head is trained first (`train_head`): what an untrained head asks of the tail says nothing about the task, and
+    Adam moves every weight by about the learning rate in each step, however small the gradient is.
 
     Parameters
     ----------
