@@ -97,6 +97,43 @@ def all_frozen(base: keras.Model, n_classes: int) -> keras.Model:
     return model
 
 
+# 04
+
+
+def earliest(means: Any, error: float) -> int:
+    return next(cut for cut, mean in enumerate(means) if mean >= max(means) - error)
+
+
+def where_to_cut(pretrained: Any, untrained: Any) -> Any:
+    means = [float(np.mean(column)) for column in np.transpose(pretrained)]
+    best = pretrained[:, int(np.argmax(means))]
+    cut = earliest(means, np.sqrt(best.var(ddof=1) / len(best)))
+    return cut if means[cut] > np.mean(untrained, axis=0).max() else "untrained"
+
+
+def where_whatever_the_control(pretrained: Any, untrained: Any) -> int:
+    return int(where_to_cut(pretrained, np.zeros_like(untrained)))
+
+
+def where_by_the_deviation(pretrained: Any, untrained: Any) -> int:
+    means = pretrained.mean(axis=0)
+    return earliest(means, pretrained[:, means.argmax()].std(ddof=1))
+
+
+def where_any_draw_is_best(pretrained: Any, untrained: Any) -> int:
+    return earliest(pretrained.max(axis=0), 0.04) if pretrained.max() > 0.85 else 2
+
+
+def where_the_same_cut_is_behind(pretrained: Any, untrained: Any) -> Any:
+    cut = where_whatever_the_control(pretrained, untrained)
+    return cut if pretrained[:, cut].mean() > untrained[:, cut].mean() else "untrained"
+
+
+def where_none_is_better(pretrained: Any, untrained: Any) -> Any:
+    cut = where_whatever_the_control(pretrained, untrained)
+    return cut if pretrained[:, cut].mean() > untrained.mean(axis=0).max() - 0.02 else "untrained"
+
+
 # 05
 
 RATES = np.geomspace(1e-5, 1, 101)
@@ -344,6 +381,8 @@ RIGHT: dict[str, list[Any]] = {
     "03_head_parameters": [(PUBLISHED, POOLED)],
     "03_affordable_cut": ["block4_pool"],
     "03_repaired_program": [program(), program(loss=keras.losses.SparseCategoricalCrossentropy())],
+    "04_where_to_cut": [where_to_cut],
+    "04_fair_block": [4, 4.0, np.int64(4)],
     # A tenth of the lowest point's rate, within half a decade.
     "05_range_test": [(rate, CURVE) for rate in (1e-3, 4e-4, 3e-3, np.float32(1e-3))],
     "05_freeze_batchnorm": [freeze_as_in_the_lesson, tuning.freeze_batchnorm],
@@ -496,6 +535,29 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (lambda base, n_classes: keras.optimizers.Adam(lr=1e-3), "stops with"),
         (lambda base, n_classes: base, "outputs; it should have"),
         (lambda base, n_classes: "a model", "Return a keras.Model"),
+    ],
+    "04_where_to_cut": [
+        (lambda pretrained, untrained: "untrained", "far ahead"),
+        (lambda pretrained, untrained: "block4_pool", "far ahead"),
+        (lambda pretrained, untrained: 0.79, "position of a cut"),
+        (lambda pretrained, untrained: int(pretrained.mean(axis=0).argmax()), "best mean"),
+        (lambda pretrained, untrained: 0, "more than one standard error"),
+        (lambda pretrained, untrained: 1, "you chose 1"),
+        (where_any_draw_is_best, "one good draw is luck"),
+        (where_by_the_deviation, "margin is too wide"),
+        (where_whatever_the_control, "ahead at every cut"),
+        (where_none_is_better, "level at every cut"),
+        (where_the_same_cut_is_behind, "ahead at another cut"),
+    ],
+    "04_fair_block": [
+        (1, "next to nothing to lose"),
+        (2, "far below block 5"),
+        (3, "several points below"),
+        (5, "block 5 itself"),
+        (64, "side of a tile"),
+        (0, "There is no block 0"),
+        ("block 4", "number of one block"),
+        (4.5, "number of one block"),
     ],
     "05_range_test": [
         ((1e-2, CURVE), "one decade to the left"),
