@@ -211,6 +211,7 @@ FEW: dict[str, dict[str, Any]] = {
     "00_start_here": {"labels_per_class": 5},
     "02_loss_minimisation": {"per_class": 10},
     "03_vgg16": {"image_size": 96, "epochs": 1, "labels_per_class": 5, "cut": "block3_pool"},
+    "04_what_transfers": {"labels_per_class": 5},
     "05_fine_tuning_well": {"epochs": 1, "image_size": 64},
     "06_evaluate": {"trials": 10},
     "10_driving": {"epochs": 2, "labels_per_class": 5, "image_size": 64},
