@@ -237,7 +237,7 @@ def over_draws(
     Examples
     --------
     >>> print(over_draws([[1, 1, 1, 0], [1, 1, 0, 1]], [[0, 0, 0, 0], [0, 0, 0, 0]]))
-    0.75 [-0.05, 1.55]
+    0.75 [0.29, 1.21]
     """
     from scipy.stats import t
 
