@@ -102,7 +102,7 @@ def test_no_cell_is_longer_than_a_reader_takes_in_at_once(path: Path) -> None:
 
 
 @each_lesson
-def test_a_lesson_of_the_second_edition_keeps_to_its_size(path: Path) -> None:
+def test_a_lesson_of_the_second_edition_keeps_to_its_size_and_tells_it(path: Path) -> None:
     """The bounds of CONTRIBUTING.md, for lessons that say what is seen with the numbers of the run."""
     sources = [cell.source for cell in code_cells(path)]
     if not any("course.see(" in source for source in sources):
@@ -112,8 +112,12 @@ def test_a_lesson_of_the_second_edition_keeps_to_its_size(path: Path) -> None:
     assert max(len(line) for cell in lines for line in cell) <= 100
     words = sum(len(cell.source.split()) for cell in read(path).cells if cell.cell_type == "markdown")
     minutes = words / 180 + sum(len(cell) for cell in lines) / 10 + 4 * len(tagged(path, "exercise"))
-    stated = re.search(r"\*\*Reading:\*\* (\d+) minutes", read(path).cells[0].source)
+    header = read(path).cells[0].source
+    stated = re.search(r"\*\*Reading:\*\* (\d+) minutes", header)
     assert stated is not None and int(stated[1]) == 5 * math.ceil(minutes / 5) <= 50
+    record, running = runs.record_of(path), re.search(r"\*\*Running:\*\* (\d+) seconds", header)
+    assert record is not None and running is not None
+    assert int(running[1]) == pytest.approx(record["seconds"], rel=0.2)
 
 
 @each_lesson

@@ -47,7 +47,7 @@ def where_to_cut(answer: Any) -> str | None:
 
 
 def fair_block(answer: Any) -> str | None:
-    """The earlier block that names as many whole flowers as block 5: 4."""
+    """The earlier block that names as many whole flowers as block 5 in the numbers of the question: 4."""
     if not answers.whole(answer):
         return f"Give the number of one block, a whole number from 1 to 4, not {answer!r}."
     hints = {
@@ -55,8 +55,8 @@ def fair_block(answer: Any) -> str | None:
         2: "Block 2 starts far below block 5 on whole flowers. Take the block whose accuracy there is nearest.",
         3: "Block 3 comes near, but still starts several points below block 5. One block starts nearer.",
         5: "That is block 5 itself. Take an earlier one.",
-        64: "That is the side of a tile. Asked is the number of a block, a column of the table.",
+        64: "That is the side of a tile. Asked is the number of a block, from 1 to 4.",
     }
     if answer == 4:
         return None
-    return hints.get(int(answer), f"There is no block {int(answer)}. Read the first row of the table: whole flowers.")
+    return hints.get(int(answer), f"There is no block {int(answer)}. The question names five blocks.")
