@@ -15,7 +15,7 @@ help: ## list the targets
 
 env: $(ENV) ## set up the environment in .venv
 
-run: $(ENV) ## execute the whole course and print seconds, claims and status of each notebook
+run: $(ENV) ## execute the whole course and print seconds, verdicts and status of each notebook
 	$(BIN)/tlutils fetch
 	$(BIN)/tlutils run --output-dir build/run
 

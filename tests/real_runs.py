@@ -61,15 +61,19 @@ def told(record: dict[str, Any]) -> dict[str, Any]:
 def run(lesson: str, parameters: dict[str, Any], name: str) -> dict[str, Any]:
     """Return the record of a run, from an earlier one if it was finished."""
     folder = settings.BUILD / "real" / name
-    if not (folder / f"{lesson}.ipynb").exists():
-        [result] = runs.run([settings.ROOT / "notebooks" / f"{lesson}.ipynb"], folder, parameters)
-        if result.record is None:
-            sys.exit(f"{lesson} on {name}: {result.status}, {result.message}")
+    copy = folder / f"{lesson}.ipynb"
+    # A run that stopped leaves a copy without a record.
+    record = runs.record_of(copy) if copy.exists() else None
+    if record is None:
+        [result] = runs.run([settings.ROOT / "notebooks" / copy.name], folder, parameters)
         print(runs.table([result]), flush=True)
-    record = runs.record_of(folder / f"{lesson}.ipynb")
-    assert record is not None
+        record = result.record
+    if record is None:
+        sys.exit(f"{lesson} on {name} left no record; the reason stands above.")
     return record
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("Which photographs? Give a folder that holds flowers and daynight: make real REAL=folder")
     main(Path(sys.argv[1]).expanduser())

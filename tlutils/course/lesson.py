@@ -9,8 +9,7 @@ import os
 import pkgutil
 import platform
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -164,12 +163,8 @@ def _state(said: dict[str, Any]) -> None:
     _run.claims.append(_plain(said))
     text, verdict, observed = said["text"], said["verdict"], said["observed"]
     mark, colour = _MARKS[verdict]
-    _show(
-        f"{mark} {text} [{verdict}: {observed}]",
-        f'<div style="border-left:4px solid {colour};padding:.3em .8em;margin:.3em 0">'
-        f'<b style="color:{colour}">{mark}</b> {html.escape(text)}<br>'
-        f"<small>{verdict}: {html.escape(observed)}</small></div>",
-    )
+    below = f"<br><small>{verdict}: {html.escape(observed)}</small>"
+    _show(f"{mark} {text} [{verdict}: {observed}]", _with_bar(mark, colour, html.escape(text) + below))
 
 
 def check(exercise: str, answer: object) -> None:
@@ -189,14 +184,11 @@ def check(exercise: str, answer: object) -> None:
     """
     hint = _hint(exercise, answer)
     if hint == answers.NOT_SOLVED:
-        mark, colour, message = "○", "#5f6368", hint
+        mark, colour, message = "○", _MARKS[CANNOT_TELL][1], hint
     else:
-        mark, colour, message = ("✓", "#00794f", "Right.") if hint is None else ("✗", "#b3261e", hint)
-    _show(
-        f"{mark} {message}",
-        f'<div style="border-left:4px solid {colour};padding:.3em .8em;margin:.3em 0">'
-        f'<b style="color:{colour}">{mark}</b> {html.escape(message)}</div>',
-    )
+        message = "Right." if hint is None else hint
+        mark, colour = _MARKS[HOLDS if hint is None else DOES_NOT_HOLD]
+    _show(f"{mark} {message}", _with_bar(mark, colour, html.escape(message)))
 
 
 def answer(exercise: str, given: T, solution: T) -> T:
@@ -257,6 +249,11 @@ def _checks(lesson: str) -> dict[str, Callable[[Any], str | None]]:
     return {f"{lesson}_{name}": check for name, check in functions.items() if not name.startswith("_")}
 
 
+def count_verdicts(claims: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many claims of a record got each of `VERDICTS`."""
+    return {verdict: sum(claim["verdict"] == verdict for claim in claims) for verdict in VERDICTS}
+
+
 def record() -> None:
     """Display the record of the run; the last cell of every notebook calls this.
 
@@ -266,7 +263,7 @@ def record() -> None:
     from IPython.display import display
 
     seconds = round(time.perf_counter() - _run.started, 1)
-    counts = Counter(claim["verdict"] for claim in _run.claims)
+    counts = count_verdicts(_run.claims)
     data = {
         "notebook": _run.notebook,
         "parameters": _run.parameters,
@@ -292,6 +289,14 @@ def _versions() -> dict[str, str]:
     import keras
 
     return found | {"backend": keras.backend.backend()}
+
+
+def _with_bar(mark: str, colour: str, markup: str) -> str:
+    """Put markup behind a mark and a bar of one colour."""
+    return (
+        f'<div style="border-left:4px solid {colour};padding:.3em .8em;margin:.3em 0">'
+        f'<b style="color:{colour}">{mark}</b> {markup}</div>'
+    )
 
 
 def _show(text: str, markup: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlutils.course import DOES_NOT_HOLD, HOLDS, MIME, VERDICTS
+from tlutils.course import DOES_NOT_HOLD, HOLDS, MIME, VERDICTS, count_verdicts
 from tlutils.settings import UserError
 
 # What a record does not count: the start of the kernel and the imports before `course.begin`.
@@ -52,7 +52,7 @@ class Result:
     @property
     def counts(self) -> dict[str, int]:
         """How many claims got each verdict."""
-        return {verdict: sum(claim["verdict"] == verdict for claim in self.claims) for verdict in VERDICTS}
+        return count_verdicts(self.claims)
 
 
 def record_of(path: Path) -> dict[str, Any] | None:
@@ -212,8 +212,7 @@ def write_csv(collected: Sequence[Mapping[str, Any]], path: Path) -> None:
     rows = []
     for record in collected:
         row: dict[str, Any] = {key: record.get(key) for key in ("file", "notebook", "seconds")}
-        verdicts = [claim["verdict"] for claim in record.get("claims", [])]
-        row["claims"] = {verdict: verdicts.count(verdict) for verdict in VERDICTS}
+        row["claims"] = count_verdicts(record.get("claims", []))
         row |= {key: record[key] for key in ("parameters", "metrics", "versions") if record.get(key)}
         rows.append(row)
     # A whole number stays one where another run lacks that column.
