@@ -29,7 +29,8 @@ COLOURS = {
     "light": "#56B4E9",
 }
 # Other labels for the same things.
-_MEANING = {"frozen": "transferred", "pretrained": "transferred", "from scratch": "scratch"}
+_MEANING = {"frozen": "transferred", "pretrained": "transferred", "from the source": "transferred"}
+_MEANING |= {"from scratch": "scratch", "from zero": "scratch"}
 
 _MARKERS = "os^DvPX"
 
@@ -175,7 +176,7 @@ def band(
     height: float | None = None,
     marker: str = "o",
 ) -> None:
-    """Draw the mean over seeds as a line, the range as a band, and the label at the line's right end.
+    """Draw the mean over seeds as a line, the range as a band, and its mark with the label at the right end.
 
     Parameters
     ----------
@@ -190,12 +191,17 @@ def band(
     marker : str
         Of the points, so that lines can be told apart without colours.
     """
+    from matplotlib.transforms import offset_copy
+
     x = list(x)
     mean = runs.mean(axis=0)
     axis.fill_between(x, runs.min(axis=0), runs.max(axis=0), color=colour, alpha=0.18, linewidth=0)
     axis.plot(x, mean, color=colour, marker=marker)
     beside = mean[-1] if height is None else height
-    axis.annotate(f"  {label}", (x[-1], beside), va="center", annotation_clip=False)
+    # The line's mark stands before its label, which may be beside the end of another line.
+    before = offset_copy(axis.transData, axis.get_figure(root=True), x=14, units="points")
+    axis.scatter(x[-1], beside, s=20, color=colour, marker=marker, transform=before, clip_on=False)
+    axis.annotate(f"     {label}", (x[-1], beside), va="center", annotation_clip=False)
 
 
 def curves(ticks: Sequence[object], panels: Panels, xlabel: str, ylabel: str) -> Figure:
@@ -228,7 +234,7 @@ def curves(ticks: Sequence[object], panels: Panels, xlabel: str, ylabel: str) ->
             colour = "black" if meaning == "guessing" else COLOURS[meaning if meaning in COLOURS else next(free)]
             if np.ndim(runs) == 1:
                 axis.plot(means[label], color=colour, linewidth=1.5, linestyle="--")
-                axis.annotate(f"  {label}", (len(ticks) - 1, height), va="center", annotation_clip=False)
+                axis.annotate(f"     {label}", (len(ticks) - 1, height), va="center", annotation_clip=False)
             else:
                 band(axis, range(len(ticks)), np.asarray(runs), label, colour, height=height, marker=marker)
     return figure

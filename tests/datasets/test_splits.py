@@ -132,7 +132,8 @@ def test_another_draw_labels_other_pictures_and_leaves_validation_and_test_alone
     assert set(draws[0].train) < set(more.train)
     larger = [datasets.split(dataset, labels_per_class=30, seed=3, draw=draw) for draw in range(2)]
     assert datasets.shared(larger) == 20 / 30  # 60 are wanted of 40
-    assert datasets.shared([more, more]) == 1
+    with pytest.raises(UserError, match="All 2 draws have the same .* Ask for fewer labels per class"):
+        datasets.shared([more, more])
     with pytest.raises(UserError, match="draw=-1"):
         datasets.split(dataset, labels_per_class=10, seed=3, draw=-1)
 

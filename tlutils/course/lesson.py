@@ -116,7 +116,7 @@ def compare(
     margin: float = 0.0,
     groups: ArrayLike | None = None,
     shared: float = 0.0,
-) -> str:
+) -> None:
     """State that one way is better than another, and show one of three verdicts.
 
     The sentence holds if the 95 % interval of the difference lies above the margin, and does not hold if it lies below.
@@ -134,11 +134,6 @@ def compare(
     groups, shared
         As for `comparison.over_draws`.
 
-    Returns
-    -------
-    str
-        One of `VERDICTS`.
-
     Raises
     ------
     settings.UserError
@@ -148,14 +143,13 @@ def compare(
     verdict = HOLDS if found.low > margin else DOES_NOT_HOLD if found.high < margin else CANNOT_TELL
     draws, *examples = np.shape(ours)
     counted = f"{draws} draws" + (f" that share {shared:.0%}" if shared else "")
-    counted += "".join(f", {count} test examples" for count in examples)
+    counted += "".join(f", {count} examples" for count in examples)
     observed = (
         f"{100 * found.value:+.1f} points, 95 % interval {100 * found.low:+.1f} to {100 * found.high:+.1f}, "
         f"margin {100 * margin:g}; {counted}"
     )
     numbers = {"difference": found.value, "interval": [found.low, found.high], "margin": margin}
     _state({"text": text, "verdict": verdict, "observed": observed, **numbers})
-    return verdict
 
 
 def _state(said: dict[str, Any]) -> None:

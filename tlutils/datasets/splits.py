@@ -115,10 +115,21 @@ def shared(splits: Sequence[Split]) -> float:
     Returns
     -------
     float
-        0 for draws that share no picture, 1 for draws of the same pictures.
+        0 for draws that share no picture, to less than 1.
+
+    Raises
+    ------
+    settings.UserError
+        Draws of the same pictures, which are one draw.
     """
     pairs = itertools.combinations([set(split.train.tolist()) for split in splits], 2)
-    return float(np.mean([len(first & second) / len(first) for first, second in pairs]))
+    share = float(np.mean([len(first & second) / len(first) for first, second in pairs]))
+    if share == 1:
+        raise settings.UserError(
+            f"All {len(splits)} draws have the same {len(splits[0].train)} training pictures, so they are one draw. "
+            "Ask for fewer labels per class, or give more pictures."
+        )
+    return share
 
 
 _TRAIN, _VALIDATION, _TEST = range(3)

@@ -49,6 +49,7 @@ def proxy_a_distance(source_features: ArrayLike, target_features: ArrayLike, *, 
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     source = _features("source_features", source_features)
     target = _features("target_features", target_features)
@@ -59,7 +60,9 @@ def proxy_a_distance(source_features: ArrayLike, target_features: ArrayLike, *, 
     domain = np.repeat([0, 1], [len(source), len(target)])
     classifier = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-    guessed = cross_val_predict(classifier, np.concatenate([source, target]), domain, cv=folds)
+    # For tables as small as these, a second thread costs several times what it saves.
+    with threadpool_limits(1):
+        guessed = cross_val_predict(classifier, np.concatenate([source, target]), domain, cv=folds)
     error = 1 - balanced_accuracy_score(domain, guessed)
     return float(max(0.0, 2 * (1 - 2 * error)))
 
