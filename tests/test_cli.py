@@ -64,6 +64,7 @@ def test_the_command_starts_without_the_heavy_packages() -> None:
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_run_with_default_parameters_fails_only_if_something_is_wrong(lesson: Path, tmp_path: Path) -> None:
     good = invoke("run", lesson, "-o", tmp_path / "out")
     assert good.exit_code == 0
@@ -75,6 +76,7 @@ def test_a_run_with_default_parameters_fails_only_if_something_is_wrong(lesson: 
     assert "claims failed" in bad.stdout and "lesson: does not hold: Zero." in bad.stdout
 
 
+@pytest.mark.slow
 def test_a_run_says_at_the_start_how_long_it_will_take_and_stops_what_takes_longer(
     lesson: Path, executed: Path, tmp_path: Path
 ) -> None:
@@ -86,6 +88,7 @@ def test_a_run_says_at_the_start_how_long_it_will_take_and_stops_what_takes_long
     assert late.exit_code == 1 and "stopped after 5 s" in late.stdout
 
 
+@pytest.mark.slow
 def test_with_parameters_of_ones_own_a_failed_claim_is_shown_and_tolerated(lesson: Path, tmp_path: Path) -> None:
     outcome = invoke("run", lesson, "-p", "seed", "7", "-o", tmp_path / "out")
     assert outcome.exit_code == 0
@@ -94,6 +97,7 @@ def test_with_parameters_of_ones_own_a_failed_claim_is_shown_and_tolerated(lesso
     assert record is not None and record["parameters"] == {"seed": 7}
 
 
+@pytest.mark.slow
 def test_with_parameters_of_ones_own_an_error_still_fails(lesson: Path, tmp_path: Path) -> None:
     lesson.write_text(lesson.read_text().replace("seed == 0", "1 / (seed - 7)"))
     assert invoke("run", lesson, "-p", "seed", "7", "-o", tmp_path / "out").exit_code == 1
@@ -115,6 +119,7 @@ def test_a_parameter_that_cannot_be_used_is_one_sentence_and_no_traceback(
     assert "Traceback" not in outcome.output
 
 
+@pytest.mark.slow
 def test_a_lesson_is_found_by_its_name_and_a_wrong_name_is_corrected(
     lesson: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +185,7 @@ def test_fetch_of_an_unknown_name_says_which_names_there_are() -> None:
     assert "'flowers'" in outcome.stderr and "flower_photos" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_the_doctor_finds_a_ready_machine_ready_and_lists_what_is_still_to_be_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

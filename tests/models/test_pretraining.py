@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import pytest
 
 from tlutils import cli, settings
 from tlutils.models import architectures, backbones, pretraining
@@ -26,6 +27,7 @@ def test_folding_batch_normalisation_changes_no_output():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(folded(pictures)), expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_pretraining_writes_weights_card_and_checksum_together_and_repeats_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(pretraining, "_HELD_OUT", 1)
     digests = []

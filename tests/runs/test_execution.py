@@ -19,6 +19,8 @@ from executed import stamped
 from tlutils import course, runs
 from tlutils.settings import UserError
 
+pytestmark = pytest.mark.slow
+
 PARAMETERS = "seed: int = 0  # chooses the pictures\nrate: float = 0.1  # of learning\nplace: str = ''  # a folder"
 # Its claim holds for the default seed only.
 RECORD = f"""
