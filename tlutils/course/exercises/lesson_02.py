@@ -9,6 +9,28 @@ import numpy as np
 from tlutils.course.exercises import answers
 
 
+def faults(answer: Any) -> str | None:
+    """The fault of each of five update rules."""
+    right = {"A": "climbs", "B": "wrong task", "C": "no label", "D": "no fault", "E": "no label"}
+    hints = {
+        "A": "Follow the sign: plus the gradient goes uphill.",
+        "B": "The sign and the label are right. Look whose examples these are.",
+        "C": "What stands in the place of the label? It is the model's own prediction.",
+        "D": "It subtracts the gradient of the target's loss, with the target's labels.",
+        "E": "What stands in the place of the label? It is a prediction, for another input even.",
+    }
+    options = tuple(dict.fromkeys(right.values()))
+    if not isinstance(answer, dict) or set(answer) != set(right):
+        return f"Give a dictionary with the keys {', '.join(right)}, as in the cell above."
+    if any(value is ... for value in answer.values()):
+        return answers.NOT_SOLVED
+    for rule, fault in answer.items():
+        if fault not in options:
+            return f"{rule}: choose one of {', '.join(map(repr, options))}, not {fault!r}."
+    wrong = [rule for rule in right if answer[rule] != right[rule]]
+    return f"{wrong[0]}: not {answer[wrong[0]]!r}. {hints[wrong[0]]}" if wrong else None
+
+
 def update(answer: Any) -> str | None:
     """A function (theta, x, y, learning_rate) -> theta after one step of descent on half the mean squared error."""
     theta, rate = np.array([0.5, -1.0, 2.0]), 0.1
@@ -35,7 +57,7 @@ def update(answer: Any) -> str | None:
         value,
         theta - rate * mean,
         mistakes,
-        "Not the right numbers. Chain rule: derive the square by the error, the error by f, and f = x theta by theta.",
+        "Not the right numbers. Chain rule: half the squared error by the prediction, the prediction x theta by theta.",
         shape="theta has shape (3,), what you return {shape}. Sum over the examples, not over theta.",
     )
 
@@ -66,30 +88,3 @@ def mask(answer: Any) -> str | None:
     if hint is None and not all(answers.gives(answer, right(frozen), sizes, frozen) for frozen in (0, 4)):
         return "Right in the middle. Try frozen_blocks=0, where all is trained, and 4, where nothing is."
     return hint
-
-
-def l2_sp_gradient(answer: Any) -> str | None:
-    """A function (gradient, theta, theta_source, shared, pull, decay) -> the gradient of the penalised loss."""
-    gradient, theta = np.array([0.3, -0.2, 0.5, 1.0]), np.array([1.0, 2.0, -1.0, 4.0])
-    source, shared = np.array([0.5, 3.0, 7.0, 9.0]), np.array([True, True, False, False])
-    how = "l2_sp_gradient(gradient, theta, theta_source, shared, pull, decay)"
-    value = answers.called(answer, how, gradient, theta, source, shared, 0.1, 0.01)
-    spring, shrink = 0.1 * (theta - source), 0.01 * theta
-    mistakes = [
-        (gradient - np.where(shared, spring, 0) + np.where(shared, 0, shrink), "The sign of the pull: it drives away."),
-        (gradient - np.where(shared, spring, shrink), "The sign: this penalty drives away from the source."),
-        (gradient + np.where(shared, 2 * spring, 2 * shrink), "The half in the penalty cancels the 2 of the square."),
-        (gradient + np.where(shared, spring, 0), "The new parameters lack their decay towards zero."),
-        (gradient + spring, "New parameters have no source value; they decay towards zero instead."),
-        (gradient + np.where(shared, 0.1 * theta, shrink), "That is plain L2. Shared ones are pulled to the source."),
-        (gradient + np.where(shared, shrink, spring), "The mask is on the wrong side: pull the shared ones."),
-        (gradient + spring + shrink, "Each parameter gets one of the two terms: pull if it is shared, decay if new."),
-        (np.where(shared, spring, shrink), "That is the gradient of the penalty alone. Add that of the loss."),
-    ]
-    return answers.judge(
-        value,
-        gradient + np.where(shared, spring, shrink),
-        mistakes,
-        "Not the right numbers. Shared: gradient + pull * (theta - theta_source). New: gradient + decay * theta.",
-        shape="theta has shape (4,), what you return {shape}. A gradient has one entry per parameter.",
-    )
