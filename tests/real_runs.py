@@ -21,7 +21,14 @@ import pandas as pd
 from tlutils import runs, settings, store
 
 SEEDS = (0, 1, 2)
-LESSONS = {"00_start_here": ("flowers", "daynight"), "01_concepts": ("flowers",)}
+TWENTY: dict[str, Any] = {"labels_per_class": 20}
+# Each lesson with the photographs it runs on, and what it is told beside the folder and the seed.
+LESSONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "00_start_here": (("flowers", "daynight"), {}),
+    "01_concepts": (("flowers",), {}),
+    "03_vgg16": (("flowers",), TWENTY | {"image_size": 128}),
+    "03b_four_steps": (("flowers",), TWENTY),
+}
 SOURCES = {
     "flowers": "500 photographs of five flowers, 227 x 227, 100 of each",
     "daynight": "120 outdoor photographs, 60 by day and 60 by night",
@@ -35,10 +42,11 @@ def main(real: Path) -> None:
     if missing:
         sys.exit(f"Missing: {', '.join(missing)}. Give a folder that holds flowers and daynight: make real REAL=folder")
     rows = []
-    for lesson, names in LESSONS.items():
+    for lesson, (names, parameters) in LESSONS.items():
         for name in names:
             for seed in SEEDS:
-                record = run(lesson, {"data_dir": str(folders[name]), "seed": seed}, f"{name}_{seed}")
+                given = {"data_dir": str(folders[name]), "seed": seed, **parameters}
+                record = run(lesson, given, f"{name}_{seed}")
                 rows.append({"lesson": lesson, "data": name, "source": SOURCES[name], **told(record)})
     path = settings.DATA / "real_runs.csv"
     with settings.replacing(path) as temporary:
