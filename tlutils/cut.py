@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,11 +197,19 @@ def _in_batches(
 ) -> Iterator[NDArray[np.floating]]:
     from tqdm import tqdm
 
+    def compute(start: int) -> NDArray[np.floating]:
+        return trunk.predict_on_batch(np.asarray(images[start : start + batch_size]))
+
+    starts = range(0, len(images), batch_size)
     with tqdm(total=len(images), unit="picture", desc="trunk", delay=5, leave=False) as bar:
-        for start in range(0, len(images), batch_size):
-            batch = np.asarray(images[start : start + batch_size])
-            yield trunk.predict_on_batch(batch)
-            bar.update(len(batch))
+        # The first batch alone, since it compiles. Then two at a time: a batch as small as these leaves a core idle.
+        yield compute(0)
+        bar.update(min(batch_size, len(images)))
+        with ThreadPoolExecutor(2) as pool:
+            for first in range(1, len(starts), 2):
+                for values in pool.map(compute, starts[first : first + 2]):
+                    yield values
+                    bar.update(len(values))
 
 
 def _write(path: Path, shape: tuple[int, ...], dtype: str, batches: Iterable[NDArray[np.floating]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,18 +83,24 @@ def descriptions(pictures: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.
     from skimage.feature import local_binary_pattern
 
     low, high = np.transpose(_COLOUR_RANGES)
-    colours, textures = [], []
-    for picture in _checked(pictures):
-        lab = rgb2lab(picture)
-        pixels = lab.reshape(-1, 3).clip(low, high)
-        colours.append(np.histogramdd(pixels, bins=_COLOUR_BINS, range=_COLOUR_RANGES)[0].ravel() / len(pixels))
-        # Whole numbers, since the comparison of neighbours would take the noise of rounding for a pattern.
-        lightness = np.round(2.55 * lab[..., 0]).astype(np.uint8)
+
+    def texture_of(lightness: NDArray[np.uint8]) -> NDArray[np.floating]:
         counts = []
         for radius in _RADII:
             patterns = local_binary_pattern(lightness, _NEIGHBOURS, radius, method="uniform").astype(np.int64)
             counts.append(np.bincount(patterns.ravel(), minlength=_NEIGHBOURS + 2))
-        textures.append(np.concatenate(counts) / len(pixels))
+        return np.concatenate(counts) / lightness.size
+
+    colours, waiting = [], []
+    # Most of the time goes into the patterns, which two cores count while the colours of the next picture are counted.
+    with ThreadPoolExecutor(2) as pool:
+        for picture in _checked(pictures):
+            lab = rgb2lab(picture)
+            # Whole numbers, since the comparison of neighbours would take the noise of rounding for a pattern.
+            waiting.append(pool.submit(texture_of, np.round(2.55 * lab[..., 0]).astype(np.uint8)))
+            pixels = lab.reshape(-1, 3).clip(low, high)
+            colours.append(np.histogramdd(pixels, bins=_COLOUR_BINS, range=_COLOUR_RANGES)[0].ravel() / len(pixels))
+    textures = [texture.result() for texture in waiting]
     colour, texture = np.sqrt(np.array(colours, np.float32)), np.sqrt(np.array(textures, np.float32))
     return {
         "thumbnails": thumbnails(pictures),
@@ -143,14 +150,14 @@ def tuned_head(
         if np.ndim(table) != 2 or not np.isfinite(table).all():
             raise settings.UserError(f"The {name} of shape {np.shape(table)} are no table (n, k) of finite numbers.")
     best, best_score = None, -1.0
-    for strength in sorted(strengths):
-        head = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
-        # For tables as small as these, a second thread costs up to thirty times what it saves.
-        with threadpool_limits(1):
+    # For tables as small as these, a second thread costs up to thirty times what it saves.
+    with threadpool_limits(1):
+        for strength in sorted(strengths):
+            head = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
             head.fit(features, labels)
-        score = metrics.accuracy(validation[1], head.predict(validation[0])).value
-        if score > best_score:
-            best, best_score = head, score
+            score = metrics.accuracy(validation[1], head.predict(validation[0])).value
+            if score > best_score:
+                best, best_score = head, score
     return best
 
 
