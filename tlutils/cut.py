@@ -197,14 +197,18 @@ def _in_batches(
 ) -> Iterator[NDArray[np.floating]]:
     from tqdm import tqdm
 
-    def compute(start: int) -> NDArray[np.floating]:
-        return trunk.predict_on_batch(np.asarray(images[start : start + batch_size]))
+    size = min(batch_size, len(images))
 
-    starts = range(0, len(images), batch_size)
+    def compute(start: int) -> NDArray[np.floating]:
+        batch = np.asarray(images[start : start + size])
+        # A last batch of another size would be compiled once more: it is filled up with its own pictures.
+        return trunk.predict_on_batch(np.resize(batch, (size, *batch.shape[1:])))[: len(batch)]
+
+    starts = range(0, len(images), size)
     with tqdm(total=len(images), unit="picture", desc="trunk", delay=5, leave=False) as bar:
         # The first batch alone, since it compiles. Then two at a time: a batch as small as these leaves a core idle.
         yield compute(0)
-        bar.update(min(batch_size, len(images)))
+        bar.update(size)
         with ThreadPoolExecutor(2) as pool:
             for first in range(1, len(starts), 2):
                 for values in pool.map(compute, starts[first : first + 2]):
