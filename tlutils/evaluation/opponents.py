@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,12 +91,15 @@ def descriptions(pictures: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.
             counts.append(np.bincount(patterns.ravel(), minlength=_NEIGHBOURS + 2))
         return np.concatenate(counts) / lightness.size
 
-    colours, waiting = [], []
+    colours: list[NDArray[np.floating]] = []
+    waiting: list[Future[NDArray[np.floating]]] = []
     # Most of the time goes into the patterns, which two cores count while the colours of the next picture are counted.
     with ThreadPoolExecutor(2) as pool:
         for picture in _checked(pictures):
             lab = rgb2lab(picture)
             # Whole numbers, since the comparison of neighbours would take the noise of rounding for a pattern.
+            if len(waiting) > 1:
+                waiting[-2].result()  # so that no more than two pictures wait in memory
             waiting.append(pool.submit(texture_of, np.round(2.55 * lab[..., 0]).astype(np.uint8)))
             pixels = lab.reshape(-1, 3).clip(low, high)
             colours.append(np.histogramdd(pixels, bins=_COLOUR_BINS, range=_COLOUR_RANGES)[0].ravel() / len(pixels))

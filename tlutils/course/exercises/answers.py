@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,36 @@ def judge(
         if np.allclose(found, wrong, atol=within, equal_nan=True):
             return hint
     return otherwise.format(value=found.tolist())
+
+
+def choices(answer: Any, options: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return a dictionary in which the reader has chosen one of the options for each key; anything else ends the check.
+
+    Parameters
+    ----------
+    answer : object
+        What the reader gave; with a value of None or ``...`` it is not solved yet.
+    options : mapping from each key to what may be chosen for it
+
+    Returns
+    -------
+    dict of str to str
+
+    Raises
+    ------
+    Hint
+        No dictionary, other keys, a value that is no option.
+    """
+    if not isinstance(answer, dict) or set(answer) != set(options):
+        raise Hint(f"Give a dictionary with the keys {', '.join(options)}, as in the cell above.")
+    if any(value is None or value is ... for value in answer.values()):
+        raise Hint(NOT_SOLVED)
+    for key, allowed in options.items():
+        if answer[key] not in allowed:
+            named = [repr(option) for option in allowed]
+            which = " or ".join(named) if len(named) == 2 else f"one of {', '.join(named)}"
+            raise Hint(f"{key}: choose {which}, not {answer[key]!r}.")
+    return answer
 
 
 def gives(answer: Any, right: Any, *arguments: Any) -> bool:

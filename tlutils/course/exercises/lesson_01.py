@@ -74,19 +74,13 @@ def missing_control(answer: Any) -> str | None:
         "head": ("the same", "a deeper one"),
         "labels": ("the same", "more"),
     }
-    if not isinstance(answer, dict) or set(answer) != set(options):
-        return f"Give a dictionary with the keys {', '.join(options)}, as in the cell above."
-    if any(value is ... for value in answer.values()):
-        return answers.NOT_SOLVED
-    for key, allowed in options.items():
-        if answer[key] not in allowed:
-            return f"{key}: choose {allowed[0]!r} or {allowed[1]!r}, not {answer[key]!r}."
-    if answer["weights"] == "pretrained":
+    chosen = answers.choices(answer, options)
+    if chosen["weights"] == "pretrained":
         return (
             "With pretrained weights in both runs, both have the source task, and nothing tells what it was worth. "
             "Take the source task away."
         )
-    changed = [key for key in ("head", "labels") if answer[key] != "the same"]
+    changed = [key for key in ("head", "labels") if chosen[key] != "the same"]
     if changed:
         return (
             f"Your run changes the weights and the {' and the '.join(changed)}. If the accuracy differs, you cannot "

@@ -19,16 +19,9 @@ def faults(answer: Any) -> str | None:
         "D": "It subtracts the gradient of the target's loss, with the target's labels.",
         "E": "What stands in the place of the label? It is a prediction, for another input even.",
     }
-    options = tuple(dict.fromkeys(right.values()))
-    if not isinstance(answer, dict) or set(answer) != set(right):
-        return f"Give a dictionary with the keys {', '.join(right)}, as in the cell above."
-    if any(value is ... for value in answer.values()):
-        return answers.NOT_SOLVED
-    for rule, fault in answer.items():
-        if fault not in options:
-            return f"{rule}: choose one of {', '.join(map(repr, options))}, not {fault!r}."
-    wrong = [rule for rule in right if answer[rule] != right[rule]]
-    return f"{wrong[0]}: not {answer[wrong[0]]!r}. {hints[wrong[0]]}" if wrong else None
+    chosen = answers.choices(answer, dict.fromkeys(right, tuple(dict.fromkeys(right.values()))))
+    wrong = [rule for rule in right if chosen[rule] != right[rule]]
+    return f"{wrong[0]}: not {chosen[wrong[0]]!r}. {hints[wrong[0]]}" if wrong else None
 
 
 def update(answer: Any) -> str | None:

@@ -56,15 +56,8 @@ def reuse(answer: Any) -> str | None:
         ("missing", "source error"): "The source error is known: 4 % at home. Which term needs labels of both?",
         ("missing", "distance"): "The distance of A is in the table. Which term needs labels of both?",
     }
-    if not isinstance(answer, dict) or set(answer) != set(right):
-        return f"Give a dictionary with the keys {', '.join(right)}, as in the cell above."
-    if any(value is None or value is ... for value in answer.values()):
-        return answers.NOT_SOLVED
-    for key, value in answer.items():
-        options = terms if key == "missing" else decisions
-        if value not in options:
-            return f"{key}: choose one of {', '.join(map(repr, options))}, not {value!r}."
+    chosen = answers.choices(answer, dict.fromkeys("ABCD", decisions) | {"missing": terms})
     for key in right:
-        if answer[key] != right[key]:
-            return f"{key}: {hints[key, answer[key]]}"
+        if chosen[key] != right[key]:
+            return f"{key}: {hints[key, chosen[key]]}"
     return None
