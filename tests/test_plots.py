@@ -11,6 +11,7 @@ import matplotlib
 import nbformat
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from nbclient import NotebookClient
 
 from tlutils import plots
@@ -225,6 +226,15 @@ def test_a_confusion_matrix_shows_its_counts_true_classes_downwards():
     found = {(int(text.get_position()[1]), int(text.get_position()[0])): text.get_text() for text in axis.texts}
     assert found == {(0, 0): "3", (0, 1): "1", (1, 0): "0", (1, 1): "2"}
     assert axis.get_ylabel() == "true class"
+
+
+def test_class_names_are_drawn_as_written_and_not_as_formulas() -> None:
+    names = ["$20__x^$", "$5-$10"]
+    black = np.zeros((2, 4, 4, 3), dtype=np.uint8)
+    for figure in (plots.confusion(np.eye(2, dtype=np.int64), names), plots.pictures(black, names)):
+        figure.canvas.draw()
+        texts = [text for text in figure.findobj(Text) if text.get_text() in names]
+        assert len(texts) >= 2 and not any(text.get_parse_math() for text in texts)
 
 
 def test_a_heat_map_brightens_a_picture_where_it_is_hot():

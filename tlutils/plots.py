@@ -131,9 +131,9 @@ def pictures(
         if index < len(images):
             axis.imshow(images[index], cmap="inferno", interpolation="nearest")
             if len(titles):
-                axis.set_title(
-                    titles[index], fontsize=8, color=colours[index] if len(colours) else "black", loc="center"
-                )
+                colour = colours[index] if len(colours) else "black"
+                # A reader's class may be called $5-$10.
+                axis.set_title(titles[index], fontsize=8, color=colour, loc="center", parse_math=False)
     return figure
 
 
@@ -311,7 +311,8 @@ def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
     display = ConfusionMatrixDisplay(matrix, display_labels=class_names)
     display.plot(cmap="Blues", colorbar=False, values_format="d", ax=axis)
     axis.set(xlabel="predicted class", ylabel="true class")
-    axis.set_xticks(range(len(class_names)), class_names, rotation=30, ha="right")
+    axis.set_xticks(range(len(class_names)), class_names, rotation=30, ha="right", parse_math=False)
+    axis.set_yticks(range(len(class_names)), class_names, parse_math=False)
     axis.grid(False)
     return figure
 
