@@ -242,3 +242,9 @@ def test_in_a_notebook_an_error_of_the_reader_shows_its_message_and_the_readers_
     message, empty, line = error.traceback
     assert message.startswith("UserError: 'nowhere' does not exist") and empty == ""
     assert line == "in line 3 of this cell: found = datasets.from_folder('nowhere')"
+
+
+@pytest.mark.parametrize("read", [None, 2024, 1e5, True])
+def test_a_folder_that_papermill_did_not_read_as_text_is_refused_and_not_taken_for_none_given(read: Any) -> None:
+    with pytest.raises(settings.UserError, match=f"data_dir={read!r} is no text: .* -r data_dir NAME"):
+        settings.check(data_dir=read)

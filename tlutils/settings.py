@@ -109,6 +109,11 @@ def check(*, profile: str = "quick", seed: int = 0, data_dir: str = "", **counts
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise UserError(f"seed={seed!r} cannot seed the random generators; give a whole number from 0 to {2**32 - 1}.")
     require_whole(1, **counts)
+    if not isinstance(data_dir, str):
+        raise UserError(
+            f"data_dir={data_dir!r} is no text: papermill -p reads names such as 2024, true or None as numbers, truth "
+            "values or nothing. Give the folder with -r data_dir NAME, which keeps text, or with tlutils run."
+        )
     folder = _existing_folder(data_dir) if data_dir else None
     make_repeatable(seed)
     return Settings(profile, seed, folder)
