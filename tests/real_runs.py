@@ -28,6 +28,7 @@ LESSONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "01_concepts": (("flowers",), {}),
     "03_vgg16": (("flowers",), TWENTY | {"image_size": 128}),
     "03b_four_steps": (("flowers",), TWENTY),
+    "04_what_transfers": (("flowers",), {}),
 }
 SOURCES = {
     "flowers": "500 photographs of five flowers, 227 x 227, 100 of each",

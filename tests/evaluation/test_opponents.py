@@ -82,6 +82,8 @@ def test_the_strongest_description_is_chosen_by_validation_and_not_drowned_by_th
     name, head = opponents.strongest_head(tables, labels, train, validation)
     assert name == "useful"
     assert head.score(useful[test], labels[test]) > 0.9
+    right = opponents.right_answers(tables, labels, train, validation, test)
+    np.testing.assert_array_equal(right, head.predict(useful[test]) == labels[test])
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

@@ -195,6 +195,31 @@ def strongest_head(
     return best, heads[best]
 
 
+def right_answers(
+    tables: Mapping[str, NDArray[np.floating]],
+    labels: NDArray[np.int64],
+    train: NDArray[np.int64],
+    validation: NDArray[np.int64],
+    test: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Ask the strongest head of some tables about the test examples.
+
+    Parameters
+    ----------
+    tables, labels, train, validation
+        As `strongest_head` takes them.
+    test : int array, shape (n,)
+        Which examples are asked, after everything is chosen.
+
+    Returns
+    -------
+    bool array, shape (n,)
+        Where the answer is the label.
+    """
+    name, head = strongest_head(tables, labels, train, validation)
+    return np.asarray(head.predict(tables[name][test]) == labels[test])
+
+
 def dense_weights(head: Pipeline) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the weights of a Keras Dense layer that gives a head's logits on features that are not standardised.
 

@@ -21,4 +21,4 @@ def place_the_cut(answer: Any) -> str | None:
         return f"{answer} lies inside block 3. Cut where the block ends: four times fewer numbers to keep per picture."
     if answer.startswith("block4_conv"):
         return f"{answer} lies inside block 4: a part of the block would stay frozen. Cut between blocks."
-    return f"{answer!r} is no cut point of vgg16_mini; the first column of the table above lists them."
+    return f"{answer!r} is no cut point of vgg16_mini; the line above lists them."
