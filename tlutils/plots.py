@@ -89,10 +89,26 @@ def show(figure: Figure, alt: str) -> None:
 
     if not alt.strip():
         raise ValueError("a figure needs a description (alt text)")
+    drawn = png(figure)
+    plt.close(figure)
+    display(Image(drawn, format="png", alt=alt, metadata={"alt": alt}))
+
+
+def png(figure: Figure) -> bytes:
+    """Draw a figure as a PNG file, as `show` displays it and a report holds it.
+
+    Parameters
+    ----------
+    figure : Figure
+        Stays open.
+
+    Returns
+    -------
+    bytes
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.15)
-    plt.close(figure)
-    display(Image(buffer.getvalue(), format="png", alt=alt, metadata={"alt": alt}))
+    return buffer.getvalue()
 
 
 def pictures(

@@ -410,6 +410,24 @@ def decided(a: Any = "label first", b: Any = "do not use", c: Any = "use", d: An
     return {"A": a, "B": b, "C": c, "D": d, "missing": "joint error"}
 
 
+def threshold_for(confidence, right, wanted):
+    fitting = [t for t in confidence if right[confidence >= t].mean() >= wanted]
+    return min(fitting, default=1.01)
+
+
+def threshold_from_above(confidence, right, wanted):
+    lowest = 1.01
+    for threshold in sorted(confidence, reverse=True):
+        if right[confidence >= threshold].mean() < wanted:
+            break
+        lowest = threshold
+    return lowest
+
+
+def advised(**other: str) -> dict[str, str]:
+    return {"bakery": "use the model", "harbour": "use the cheaper way", "clinic": "collect more"} | other
+
+
 RIGHT: dict[str, list[Any]] = {
     "00_place_the_cut": ["block3_pool"],
     "01_trained_parameters": [812_421, 812_421.0, np.int64(812_421)],
@@ -450,6 +468,8 @@ RIGHT: dict[str, list[Any]] = {
     ],
     "13_modality_mask": [modality_mask],
     "13_importance": [importance],
+    "16_threshold_for": [threshold_for],
+    "16_what_to_do": [advised()],
     "18_reuse": [decided()],
 }
 FUNCTIONS = [exercise for exercise, answers in RIGHT.items() if callable(answers[0])]
@@ -879,6 +899,20 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (importance_in_place, "Work on a copy"),
         (importance_of_all, "outside the block"),
         (importance_of_labels, "not the labels"),
+    ],
+    "16_threshold_for": [
+        (lambda c, r, w: max((t for t in c if r[c >= t].mean() >= w), default=1.01), "largest confidence"),
+        (lambda c, r, w: w, "You return 0.95"),
+        (threshold_from_above, "Look at every threshold"),
+        (lambda c, r, w: min(c[r]) if w < 0.95 else threshold_for(c, r, w), "the smallest confidence, 0.30"),
+        (lambda c, r, w: threshold_for(c, r, w) if threshold_for(c, r, w) < 1 else 1.0, "return 1.01"),
+        (lambda c, r, w: str(threshold_for(c, r, w)), "Return one number"),
+    ],
+    "16_what_to_do": [
+        (advised(bakery="collect more"), "lead by 23 points"),
+        (advised(harbour="use the model"), "no network is as good"),
+        (advised(clinic="use the model"), "20 test examples"),
+        (advised(clinic="ask"), "clinic: choose one of"),
     ],
     "18_reuse": [
         (decided(a="use"), "A: A small distance compares pictures"),

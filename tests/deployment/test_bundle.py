@@ -1,0 +1,184 @@
+"""A model is written for other people: whole or not at all, with nothing of an older one lost."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tlutils import deployment
+from tlutils.deployment import bundle
+from tlutils.settings import UserError
+
+CLASSES = ("blue", "red")
+
+
+@pytest.fixture(scope="module")
+def reddish() -> Any:
+    """A network of one layer that knows red from blue, for pictures of any size."""
+    import keras
+
+    pictures = keras.Input((None, None, 3), dtype="uint8")
+    x = keras.layers.Resizing(8, 8, crop_to_aspect_ratio=True, antialias=True)(pictures)
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(x))
+    answers = keras.layers.Dense(2, activation="softmax")
+    model = keras.Model(pictures, answers(x))
+    answers.set_weights([np.array([[-9.0, 9], [0, 0], [9, -9]]), np.zeros(2)])
+    return model
+
+
+def labels(**other: Any) -> dict[str, Any]:
+    known = {"classes": CLASSES, "threshold": 0.9, "input": "pictures", "image_size": 8, "white": 255.0}
+    return known | other
+
+
+def written(folder: Path, model: Any) -> Path:
+    deployment.write(folder, model, labels(), "# card\n", "<html></html>")
+    return folder
+
+
+def paint(path: Path, colour: tuple[int, int, int]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (30, 20), colour).save(path)
+    return path
+
+
+def ask(folder: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the program beside the model where there is no tlutils: importing it would fail."""
+    (folder / "elsewhere").mkdir(exist_ok=True)
+    (folder / "elsewhere" / "tlutils.py").write_text("raise ImportError('this machine has no tlutils')")
+    (folder / "elsewhere" / "keras_hub.py").write_text("raise ImportError('nor keras_hub')")
+    given = {**os.environ, "PYTHONPATH": str(folder / "elsewhere"), **environment}
+    command = [sys.executable, folder / "predict.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder / "elsewhere", env=given)
+
+
+@pytest.mark.slow
+def test_the_program_beside_the_model_answers_on_a_machine_without_tlutils(tmp_path: Path, reddish: Any) -> None:
+    folder = written(deployment.prepare(tmp_path / "model"), reddish)
+    paint(tmp_path / "asked" / "a.png", (250, 0, 0))
+    paint(tmp_path / "asked" / "b" / "c.bmp", (0, 0, 250))
+    paint(tmp_path / "asked" / "unsure.png", (100, 100, 100))
+    (tmp_path / "asked" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut short")
+    done = ask(folder, tmp_path / "asked", "--csv", tmp_path / "answers.csv")
+    assert done.returncode == 1, done.stderr
+    assert "broken.jpg" in done.stderr
+    rows = [line.split(",") for line in (tmp_path / "answers.csv").read_text("utf-8-sig").splitlines()]
+    assert rows[0] == ["about", "answer", "confidence", "refused", "problem", "blue", "red"]
+    told = {Path(row[0]).name: (row[1], row[3]) for row in rows[1:]}
+    assert told == {"a.png": ("red", "no"), "c.bmp": ("blue", "no"), "unsure.png": ("blue", "yes"), "broken.jpg": ("", "")}
+
+
+@pytest.mark.slow
+def test_a_table_is_printed_in_any_encoding_and_nothing_found_is_no_success(tmp_path: Path, reddish: Any) -> None:
+    folder = written(deployment.prepare(tmp_path / "model"), reddish)
+    file = paint(tmp_path / "Blüte\n🌼.png", (250, 0, 0))
+    done = ask(folder, file, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "100%  red" in done.stdout and len(done.stdout.splitlines()) == 1
+    (tmp_path / "empty").mkdir()
+    assert ask(folder, tmp_path / "empty").returncode == 2
+    missing = ask(folder, tmp_path / "nowhere")
+    assert missing.returncode == 2 and "does not exist" in missing.stderr
+
+
+def test_the_saved_model_is_plain_keras_and_gives_the_same_probabilities(tmp_path: Path, reddish: Any) -> None:
+    folder = written(deployment.prepare(tmp_path), reddish)
+    files = [paint(tmp_path / "asked" / f"{n}.png", (n, 40, 250 - n)) for n in range(0, 250, 25)]
+    replies = list(deployment.predict(deployment.load(folder), files))
+    pictures = np.stack([np.asarray(Image.open(file)) for file in files])
+    np.testing.assert_allclose([reply.probabilities for reply in replies], reddish(pictures), atol=1e-6)
+    for reply in replies:
+        assert reply.answer == CLASSES[int(np.argmax(reply.probabilities))]
+        assert reply.refused == (max(reply.probabilities) < 0.9)
+
+
+def test_an_older_model_is_kept_with_all_its_files_and_what_is_not_ours_stays(tmp_path: Path, reddish: Any) -> None:
+    folder = written(deployment.prepare(tmp_path / "model"), reddish)
+    (folder / "mine.txt").write_text("stays")
+    first = (folder / "labels.json").read_text()
+    for _ in range(2):
+        deployment.write(folder, reddish, labels(threshold=0.5), "# new\n", "<html></html>")
+    assert (folder / "earlier-1" / "labels.json").read_text() == first
+    assert json.loads((folder / "earlier-2" / "labels.json").read_text())["threshold"] == 0.5
+    assert deployment.load(folder / "earlier-1").threshold == 0.9
+    assert (folder / "mine.txt").read_text() == "stays"
+    assert not list(folder.glob(".new-*"))
+
+
+def test_a_disk_that_fills_leaves_the_older_model_as_it_was(tmp_path: Path, reddish: Any) -> None:
+    """The kernel's limit on the size of a file stands for the disk: writing beyond it fails."""
+    import resource
+    import signal
+
+    folder = written(deployment.prepare(tmp_path / "model"), reddish)
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limit[1]))
+    try:
+        with pytest.raises(UserError, match="could not be written"):
+            deployment.write(folder, reddish, labels(), "# card\n", "<html></html>")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("place", ["data", "data/red", "data/red/model"])
+def test_a_model_is_not_written_into_the_data(tmp_path: Path, place: str) -> None:
+    paint(tmp_path / "data" / "red" / "a.png", (250, 0, 0))
+    with pytest.raises(UserError, match="lies in the data folder"):
+        deployment.prepare(tmp_path / place, tmp_path / "data")
+    assert not (tmp_path / "data" / "red" / "model").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_the_training(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written to"):
+        deployment.prepare(tmp_path / "file" / "model")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda folder: (folder / "model.keras").write_bytes((folder / "model.keras").read_bytes()[:-9]), "cut short"),
+        (lambda folder: (folder / "model.keras").unlink(), "has no model.keras"),
+        (lambda folder: (folder / "labels.json").write_text("{"), "is damaged"),
+        (lambda folder: (folder / "labels.json").write_text("[]"), "is damaged"),
+        (lambda folder: (folder / "labels.json").unlink(), "has no labels.json"),
+    ],
+)
+def test_a_model_that_is_not_whole_is_named_and_not_loaded(
+    tmp_path: Path, reddish: Any, spoil: Any, words: str
+) -> None:
+    folder = written(deployment.prepare(tmp_path), reddish)
+    spoil(folder)
+    with pytest.raises(UserError, match=words):
+        deployment.load(folder)
+
+
+def test_the_names_of_the_modules_that_the_program_is_made_of_do_not_meet() -> None:
+    tree = ast.parse(bundle.standalone())
+    named = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    named += [target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    assert {name: count for name, count in Counter(named).items() if count > 1} == {}
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not any(str(module).startswith("tlutils") for module in imported)
+
+
+def test_a_card_shows_every_text_of_the_reader_as_text() -> None:
+    card = deployment.model_card("<b>1|2</b>", {"classes": "$5, a|b, `x`\n# y"}, {"accuracy": 0.9}, ["<script>alert(1)</script>"])
+    page = deployment.report_page("t</title>", card, {'"><script>': b"png"})
+    assert "<script>" not in page and "<b>" not in page
+    assert "<td>$5, a|b, `x` # y</td>" in page
+    assert page.count("<h1>") == 1 and "data:image/png;base64,cG5n" in page

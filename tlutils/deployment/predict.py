@@ -1,0 +1,296 @@
+"""Ask the model in this folder about pictures or sentences.
+
+    python predict.py PICTURE_OR_FOLDER... [--csv FILE]
+    python predict.py FILE_OF_SENTENCES... [--csv FILE]      one sentence in each line; - reads them from the keyboard
+
+Needs Python 3.11, keras with a backend such as tensorflow, and Pillow; `model.keras` and `labels.json` lie beside it.
+An answer below the threshold in labels.json is marked as refused: the model should not be believed there. The exit code
+is 0 if everything could be read, 1 if something could not, 2 if there was nothing to ask about.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tlutils.datasets.decoding import JUNK, central_square, decode, is_picture, reason
+from tlutils.models.wordpiece import WordPiece
+
+# Pictures or sentences that the model is asked about at a time.
+_BATCH = 32
+
+
+class NoModel(Exception):
+    """The folder holds no model that can be asked; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as `write` left it.
+
+    Attributes
+    ----------
+    network : keras.Model
+        Pictures, uint8, shape (n, height, width, 3), or token numbers to probabilities, shape (n, n_classes).
+    classes : tuple of str
+    threshold : float
+        The least confidence, 0 to 1, at which an answer is to be believed.
+    facts : dict
+        All that labels.json says.
+    tokenizer : WordPiece or None
+        Of a model of sentences.
+    """
+
+    network: Any
+    classes: tuple[str, ...]
+    threshold: float
+    facts: dict[str, Any]
+    tokenizer: Any = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says of one picture or sentence, or why it was not asked.
+
+    Attributes
+    ----------
+    about : str
+        The path of the picture, or the sentence.
+    answer : str
+        The most probable class; empty if there is a problem.
+    confidence : float
+        Its probability.
+    refused : bool
+        Whether the confidence is below the model's threshold.
+    probabilities : tuple of float
+        One for each class.
+    problem : str
+        Why the picture could not be read; empty if it could.
+    """
+
+    about: str
+    answer: str = ""
+    confidence: float = 0.0
+    refused: bool = False
+    probabilities: tuple[float, ...] = ()
+    problem: str = ""
+
+
+def load(folder: Path) -> Model:
+    """Load the model of a folder, or of a folder's model.keras.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    NoModel
+        No such folder, a file that is missing or damaged.
+    """
+    folder = folder.parent if folder.name == "model.keras" else folder
+    for name in ("labels.json", "model.keras"):
+        if not (folder / name).is_file():
+            raise NoModel(f"'{folder}' has no {name}. Give the folder that the training wrote (its out_dir).")
+    try:
+        facts = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+        classes, threshold, expected = tuple(facts["classes"]), float(facts["threshold"]), facts["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise NoModel(f"'{folder / 'labels.json'}' is damaged ({error}). Copy the folder again.") from error
+    for name, digest in expected.items():
+        path = folder / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            what = "is not the file that was written with labels.json" if path.is_file() else "is missing"
+            raise NoModel(f"'{path}' {what}: cut short, damaged or exchanged. Copy the whole folder again.")
+    import keras
+
+    tokenizer = None
+    if facts["input"] == "sentences":
+        vocabulary = (folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
+        tokenizer = WordPiece(vocabulary)
+    return Model(keras.saving.load_model(folder / "model.keras"), classes, threshold, facts, tokenizer)
+
+
+def predict(model: Model, things: Sequence[Path | str]) -> Iterator[Answer]:
+    """Ask a model about pictures or sentences.
+
+    Parameters
+    ----------
+    model : Model
+    things : sequence of Path or of str
+        Files of pictures, or sentences, as the model was trained on.
+
+    Yields
+    ------
+    Answer
+        In the order of the things.
+    """
+    for start in range(0, len(things), _BATCH):
+        part = things[start : start + _BATCH]
+        inputs, problems = _inputs(model, part)
+        probabilities = iter(model.network.predict_on_batch(inputs) if len(inputs) else [])
+        for thing, problem in zip(part, problems, strict=True):
+            if problem:
+                yield Answer(str(thing), problem=problem)
+                continue
+            row = next(probabilities)
+            best = int(row.argmax())
+            confidence = float(row[best])
+            refused = confidence < model.threshold
+            yield Answer(str(thing), model.classes[best], confidence, refused, tuple(map(float, row)))
+
+
+def _inputs(model: Model, things: Sequence[Path | str]) -> tuple[NDArray[Any], list[str]]:
+    """What the network takes for those of the things that can be read, and for each thing what was wrong with it."""
+    if model.tokenizer is not None:
+        problems = ["" if str(thing).strip() else "an empty line" for thing in things]
+        texts = [str(thing) for thing, problem in zip(things, problems, strict=True) if not problem]
+        return model.tokenizer.tokenize(texts, max_length=model.facts["max_length"]) if texts else np.zeros(0), problems
+    pictures, problems = [], []
+    for thing in things:
+        try:
+            image = decode(Path(thing), white=model.facts["white"])
+            pictures.append(central_square(image, model.facts["image_size"]))
+            problems.append("")
+        except Exception as error:  # Pillow's decoders raise nearly everything on damaged files
+            problems.append(reason(error))
+    return np.array(pictures), problems
+
+
+def things_of(model: Model, arguments: Sequence[str]) -> list[Path | str]:
+    """List the pictures, or the sentences, that arguments of the command line name.
+
+    Parameters
+    ----------
+    model : Model
+    arguments : sequence of str
+        For pictures, files and folders, which are searched with all below them; hidden ones are passed over. For
+        sentences, files with one in each line, or ``-``.
+
+    Returns
+    -------
+    list of Path or of str
+
+    Raises
+    ------
+    NoModel
+        An argument that is not there.
+    """
+    things: list[Path | str] = []
+    for argument in arguments:
+        path = Path(argument).expanduser()
+        if model.tokenizer is not None and argument == "-":
+            things += sys.stdin.read().splitlines()
+        elif not path.exists():
+            raise NoModel(f"'{argument}' does not exist.")
+        elif model.tokenizer is not None:
+            things += path.read_text(encoding="utf-8-sig").splitlines()
+        elif path.is_dir():
+            below = sorted(file for file in path.rglob("*") if file.is_file())
+            things += [file for file in below if is_picture(file) and not _hidden(file.relative_to(path))]
+        else:
+            things.append(path)
+    return things
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part in JUNK for part in path.parts)
+
+
+def run(folder: Path, arguments: Sequence[str], csv_file: Path | None = None) -> int:
+    """Ask the model of a folder and print a table, or write it.
+
+    Parameters
+    ----------
+    folder : Path
+        As `load` takes it.
+    arguments : sequence of str
+        As `things_of` takes them.
+    csv_file : Path, optional
+        Where to write a table with a column for each class, in place of printing one.
+
+    Returns
+    -------
+    int
+        0 if everything could be read, 1 if something could not, 2 if there was nothing to ask about.
+
+    Raises
+    ------
+    NoModel
+        As `load` and `things_of`.
+    """
+    model = load(folder)
+    things = things_of(model, arguments)
+    if not things:
+        print("Nothing to ask about: no picture and no sentence was found.", file=sys.stderr)
+        return 2
+    answers = list(predict(model, things))
+    if csv_file is not None:
+        _write_csv(model, answers, csv_file)
+    else:
+        _print_table(answers)
+    unread = [answer for answer in answers if answer.problem]
+    for answer in unread[:10]:
+        print(f"Not read: {_shown(answer.about)} ({answer.problem})", file=sys.stderr)
+    if len(unread) > 10:
+        print(f"and {len(unread) - 10} more", file=sys.stderr)
+    return 1 if unread else 0
+
+
+def _print_table(answers: Sequence[Answer]) -> None:
+    told = [answer for answer in answers if not answer.problem]
+    width = max((len(_shown(answer.about)) for answer in told), default=0)
+    for answer in told:
+        refused = "  refused: too unsure" if answer.refused else ""
+        print(f"{_shown(answer.about):<{width}}  {answer.confidence:4.0%}  {_shown(answer.answer)}{refused}")
+
+
+def _write_csv(model: Model, answers: Sequence[Answer], path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    # utf-8-sig, because a spreadsheet reads accents rightly only with the mark.
+    with temporary.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["about", "answer", "confidence", "refused", "problem", *model.classes])
+        for answer in answers:
+            refused = "" if answer.problem else "yes" if answer.refused else "no"
+            row = [answer.about, answer.answer, f"{answer.confidence:.6f}", refused, answer.problem]
+            table.writerow([*row, *(f"{value:.6f}" for value in answer.probabilities)])
+    temporary.replace(path)
+
+
+def _shown(text: str) -> str:
+    """A text as it can be printed anywhere: control characters and bytes that are no text are escaped."""
+    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    encoding = sys.stdout.encoding or "utf-8"
+    return printable.encode(encoding, errors="backslashreplace").decode(encoding)
+
+
+def main() -> int:
+    """Read the command line, ask, print."""
+    parser = argparse.ArgumentParser(description="Ask the model beside this file.")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, folders, or files with a sentence a line")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a table with a column for each class")
+    given = parser.parse_args()
+    try:
+        return run(Path(__file__).parent, given.paths, given.csv)
+    except (NoModel, OSError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
