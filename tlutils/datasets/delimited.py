@@ -98,8 +98,8 @@ def read(file: Path, columns: Mapping[str, str | Sequence[str]], advice: str) ->
     told = "; ".join(f"{name}: {reason[0]}" for name, reason in reasons.items()) or f"looked for {looked}, found none"
     raise settings.UserError(
         f"'{file}' is no table: no separator gives every row the same number of columns, two or more ({told}). "
-        "Enclose texts that contain the separator in quotation marks and double those inside, or save the table with "
-        "tabs."
+        "Enclose texts that contain the separator in quotation marks and double those inside, delete lines above and "
+        "below the table, or save it with tabs."
     )
 
 
@@ -118,7 +118,7 @@ def _content(file: Path, advice: str) -> str:
         raise settings.UserError(told)
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     try:
-        text = content.decode(encoding).removeprefix("\ufeff")
+        text = content.decode(encoding).lstrip("\ufeff")
     except UnicodeDecodeError as error:
         raise settings.UserError(_undecodable(file, content, encoding, error.start)) from None
     if "\0" in text:
@@ -149,7 +149,8 @@ def _undecodable(file: Path, content: bytes, encoding: str, start: int) -> str:
     return (
         f"{message}: {content[start : start + 1]!r}. {again}, or convert it. Read as Windows-1252, the usual one in "
         f"Western Europe, it says {before[-1] + after[0]!r} there; if that is right: "
-        f"iconv -f cp1252 -t utf-8 {shlex.quote(str(file))} > new.csv"
+        f"iconv -f cp1252 -t utf-8 {shlex.quote(str(file))} > new.csv; for other languages another name, such as "
+        "cp1251 or gbk, takes the place of cp1252."
     )
 
 
@@ -162,13 +163,16 @@ def _without_separator_line(content: str) -> tuple[str, str, int]:
 def _readings(content: str, separator: str, before: int, reasons: list[str]) -> Iterator[dict[int, list[str]]]:
     """Read the rows with quotation marks that enclose cells, and with plain ones where that may be another reading."""
     quoted = None
-    escaped = [_ESCAPED_MARK.sub(r'\1""', content)] if '\\"' in content else []
+    # A text has no NUL, which so can stand for an escaped mark while the others are told apart.
+    escaped = [_ESCAPED_MARK.sub("\\1\0", content)] if '\\"' in content else []
     for text in (content, *escaped):
         try:
             quoted = _rows(text, separator, csv.QUOTE_MINIMAL, before)
         except csv.Error as error:
             reasons.append(str(error))
         else:
+            if text is not content:
+                quoted = {line: [cell.replace("\0", '"') for cell in row] for line, row in quoted.items()}
             yield quoted
             break
     if quoted is None or any("\n" in cell or "\r" in cell for row in quoted.values() for cell in row):
@@ -307,10 +311,12 @@ def _is_header(rows: Sequence[Sequence[str]], text: int, label: int) -> bool:
     """
     name, title, others = rows[0][label].strip(), rows[0][text].strip(), rows[1:]
     labels = Counter(row[label].strip() for row in others)
-    if not others or not name or name in labels:
+    if not name or name in labels:
         return False
     if plain(name) in LABELS or plain(title) in (*TEXTS, *FILES):
         return True
+    if not others:
+        return False
     if number(name) is None and all(number(other) is not None for other in labels):
         return True
     longer = sum(len(row[text].split()) > 1 for row in others)

@@ -31,12 +31,13 @@ _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
     (b"MATLAB 5.0 MAT-file", "a MATLAB file", "read it with scipy.io.loadmat, and write out what is needed"),
     (b"\x93NUMPY", "a single NumPy array (.npy)", "read it with numpy.load, and write out what is needed"),
     (b"%PDF", "a PDF document", "ask for the data themselves"),
+    (b"{\\rtf", "a text document (RTF)", "copy its table to a spreadsheet, and save that as CSV UTF-8"),
     (b"\x89PNG\r\n", "a picture (PNG)", "give the file of the data"),
     (b"\xff\xd8\xff", "a picture (JPEG)", "give the file of the data"),
 )  # fmt: skip
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _PAGE = re.compile(
-    rb"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype html|html|head|body)\b", re.IGNORECASE | re.DOTALL
+    rb"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype html|html|head|body|table)\b", re.IGNORECASE | re.DOTALL
 )
 _XML = re.compile(rb"<\?xml\b")
 # No row of a table begins with an object, or with a list of objects, lists or quoted texts.
@@ -107,7 +108,11 @@ def _zip(file: Path) -> tuple[str, str]:
         return "a damaged zip archive (workbooks and .npz are such)", "fetch or save it again"
     for of_kind, what, way_out in (
         (lambda name: name.startswith("xl/"), "an Excel workbook (.xlsx)", _SPREADSHEET),
-        (lambda name: name.startswith("word/"), "a Word document (.docx)", "copy its table to a spreadsheet"),
+        (
+            lambda name: name.startswith("word/"),
+            "a Word document (.docx)",
+            "copy its table to a spreadsheet, and save that as CSV UTF-8",
+        ),
         (lambda name: name.startswith("Index/") and name.endswith(".iwa"), "an Apple Numbers document", _SPREADSHEET),
         (lambda name: name == "content.xml", "an OpenDocument file (.ods)", _SPREADSHEET),
         (lambda name: name.endswith(".npy"), "a NumPy archive (.npz)", "lesson 11 reads those; give a table here"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # write. Not "None": it is the name of a class in many tables of severity.
 _MISSING = frozenset(
     "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|n/a|nan|null"
-    "|na|n.a.|NAN|Null|-|--|?|".split("|")
+    "|na|n.a.|NAN|Null|-|--|---|?|".split("|")
 )
 # Names that are compared with one that is missing; the comparison takes tens of microseconds for each.
 _COMPARED_AT_MOST = 2000
@@ -202,13 +202,13 @@ def files_and_labels(
             again.append(f"line {line} ({short(names[line])})")
     if contrary:
         raise settings.UserError(
-            f"'{file}' gives {len(contrary)} files two labels: {settings.listed(contrary)}. A picture has one label "
-            "here: delete the wrong rows, or choose another label_column."
+            f"'{file}' gives two labels to one file ({len(contrary)} times): {settings.listed(contrary)}. A picture "
+            "has one label here: delete the wrong rows, or choose another label_column."
         )
     unnamed = _unnamed(file, base, once, inside)
     notes += [
-        (PassedOver, again, f"{len(again)} rows left out that say the same once more: {{}}."),
-        (PassedOver, unnamed, f"{len(unnamed)} files that it does not name are not used: {{}}."),
+        (PassedOver, again, f"rows left out that name a file once more ({len(again)}): {{}}."),
+        (PassedOver, unnamed, f"files that it does not name and that are not used ({len(unnamed)}): {{}}."),
     ]
     _warn(file, notes)
     return [(place, label) for place, (_, label) in once.items()]
@@ -225,7 +225,9 @@ def _labelled(
     cells[last] = written.str.strip()
     labels_missing = _MISSING - {"-"} if "+" in set(cells[last]) else _MISSING
     lacking = cells[first].str.strip().isin(["", *_MISSING]) | cells[last].isin(["", *labels_missing])
-    kept = cells[~lacking]
+    # Tables that were put one behind the other have their header in the middle.
+    repeated = (cells[first].str.strip() == table.names[first]) & (cells[last] == table.names[last])
+    kept = cells[~lacking & ~repeated]
     left_out = [f"line {line}" for line in cells.index[lacking]]
     class_names = sorted(set(kept[last]))
     _require_classes(file, kept[last], class_names, left_out)
@@ -240,8 +242,13 @@ def _labelled(
     return table._replace(cells=kept), [
         (PassedOver, table.header_taken, header),
         (PassedOver, table.joined, joined),
+        (
+            PassedOver,
+            [f"line {line}" for line in cells.index[repeated]],
+            "rows left out that are the header again: {}.",
+        ),
         (PassedOver, left_out, missing),
-        (PassedOver, _merged(written[~lacking]), merged),
+        (PassedOver, _merged(written.loc[kept.index]), merged),
         (DoubtfulLabel, _doubtful(class_names), doubtful),
     ]
 
@@ -268,11 +275,12 @@ def _require_classes(file: Path, labels: pd.Series, class_names: Sequence[str], 
     numeric = None not in values
     fractions = numeric and any(value % 1 for value in values if value is not None)
     # Codes of classes are whole and come back often; a price, an age or a score takes many values, each of them rarely.
-    many = len(class_names) > 20 and len(labels) < (10 if numeric else 2) * len(class_names)
-    if many or (fractions and len(class_names) > 10):
+    n, each = len(class_names), len(labels) / len(class_names)
+    mostly_once = each < 2 and n > (5 if numeric else 10)
+    if mostly_once or (numeric and n > 20 and each < 10) or (fractions and n > 10):
         some = ", ".join(map(short, class_names[:3]))
         raise settings.UserError(
-            f"'{file}' has {len(class_names)} different labels in {len(labels)} rows, such as {some}: "
+            f"'{file}' has {n} different labels in {len(labels)} rows, such as {some}: "
             + (
                 "numbers that measure something, a quantity to be estimated. This course tells classes apart: make a "
                 "few of the numbers, such as low and high, or choose another label_column. If they are codes of "
