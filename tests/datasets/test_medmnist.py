@@ -228,6 +228,7 @@ def test_labels_in_another_form_of_certain_meaning_are_the_same_classes(tmp_path
         (lambda images: np.zeros((6, 13, 28, 28), np.uint8), r"13 channels.*images\[:, 0\]"),
         (lambda images: np.zeros((6, 28, 28, 4), np.uint8), "4 channels"),
         (lambda images: images[:, 0, 0, 0], "give pictures of shape"),
+        (lambda images: np.moveaxis(images, 0, 3), "give pictures of shape"),
     ],
 )
 def test_pictures_of_unclear_meaning_are_refused_with_a_way_out(tmp_path, form, message):
@@ -245,12 +246,15 @@ def test_sides_of_different_range_are_refused(tmp_path):
 
 def test_arrays_under_other_names_are_offered(tmp_path):
     parts = arrays()
-    parts["valid_images"], parts["x_test"] = parts.pop("val_images"), parts.pop("test_images")
-    with pytest.raises(
-        UserError, match="no array 'val_images', 'test_images'; others in it: 'valid_images', 'x_test'"
-    ) as caught:
+    for name, other in {"val_images": "valid_imges", "test_images": "x_test", "train_labels": "Y_train"}.items():
+        parts[other] = parts.pop(name)
+    with pytest.raises(UserError, match="no array 'train_labels', 'val_images', 'test_images'; others") as caught:
         medmnist.from_npz(saved(tmp_path, parts))
-    assert "'valid_images' for 'val_images'" in str(caught.value)
+    meant = "'Y_train' for 'train_labels', 'valid_imges' for 'val_images', 'x_test' for 'test_images' is meant"
+    assert meant in str(caught.value)
+    with pytest.raises(UserError, match="others in it: 'images', 'labels'") as caught:
+        medmnist.from_npz(saved(tmp_path, {"images": parts["x_test"], "labels": parts["test_labels"]}))
+    assert "Perhaps" not in str(caught.value)
 
 
 def test_a_member_that_is_no_array_is_refused(tmp_path):

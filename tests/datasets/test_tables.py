@@ -518,6 +518,7 @@ def test_windows_separators_a_leading_dot_and_decomposed_accents_name_the_same_f
     ("names", "message"),
     [
         (["A.png", "c.png"], r"2 of 4 files .*'A.png' \(line 4\), 'c.png' \(line 5\).*Nearest to 'A.png' is 'a.png'"),
+        (["x" * 300], "1 of 3 files"),
         (["deep"], "Nearest to 'deep' is 'x/deep.png'.*suffix and case included"),
         (["deep.png"], "Nearest to 'deep.png' is 'x/deep.png'"),
         (["ab.png"], "Nearest to 'ab.png' is 'a.png'|'b.png'"),
@@ -564,6 +565,16 @@ def test_files_that_the_table_does_not_name_are_counted_but_not_hidden_ones_nor_
     with pytest.warns(tables.PassedOver, match=r"not used \(2\): data/d.png, data/x/c.png") as caught:
         datasets.files_and_labels(path)
     assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize("folder", [None, ".", "../pets"])
+def test_relative_folders_do_as_well_and_the_table_is_no_picture_of_its_own(tmp_path, monkeypatch, folder):
+    table(pictures(tmp_path / "pets", "x/a.png", "b.png"), "file,label\nx/a.png,cat\nb.png,dog\n", "pets.csv")
+    monkeypatch.chdir(tmp_path / "pets")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = datasets.files_and_labels("pets.csv", folder)
+    assert found == [(Path(folder or ".") / "x/a.png", "cat"), (Path(folder or ".") / "b.png", "dog")]
 
 
 def test_pictures_without_a_label_and_quantities_are_treated_as_in_tables_of_sentences(tmp_path):

@@ -7,6 +7,7 @@ six arrays, ``train_images``, ``train_labels``, and the same for ``val`` and ``t
 from __future__ import annotations
 
 import difflib
+import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -21,6 +22,12 @@ from tlutils.datasets.examples import Dataset, DoubtfulLabel, group_numbers
 from tlutils.datasets.splits import Split
 
 _SIDES = ("train", "val", "test")
+# What others call the arrays and sides of MedMNIST.
+_SYNONYMS = {
+    **dict.fromkeys(("x", "image", "img", "imgs", "data", "pictures"), "images"),
+    **dict.fromkeys(("y", "label", "target", "targets"), "labels"),
+    **dict.fromkeys(("valid", "validation", "dev"), "val"),
+}
 
 
 def from_npz(path: str | Path) -> tuple[Dataset, Split]:
@@ -127,12 +134,22 @@ def _arrays(file: Path) -> dict[str, NDArray[Any]]:
 
 def _missing(missing: list[str], others: list[str]) -> str:
     """Say which arrays are not there, what else is, and which of those may be meant."""
-    near = {name: difflib.get_close_matches(name, others, n=1) for name in missing}
-    meant = ", ".join(f"{other[0]!r} for {name!r}" for name, other in near.items() if other)
+    near = {name: _near(name, others) for name in missing}
+    # One array that looks like those of several sides is not divided into sides.
+    meant = [f"{other!r} for {name!r}" for name, other in near.items() if other and [*near.values()].count(other) == 1]
     return (
         f"no array {', '.join(map(repr, missing))}; others in it: {settings.listed([*map(repr, others)]) or 'none'}."
-        + (f" Perhaps {meant} is meant: save it again under that name." if meant else "")
+        + (f" Perhaps {', '.join(meant)} is meant: save it again under that name." if meant else "")
     )
+
+
+def _near(name: str, others: list[str]) -> str:
+    """The one of the other names that has the same words, such as x_train for train_images, or is spelt alike."""
+    for other in others:
+        words = {_SYNONYMS.get(word, word) for word in re.findall("[a-z]+", other.lower())}
+        if words == set(name.split("_")):
+            return other
+    return next(iter(difflib.get_close_matches(name, others, n=1)), "")
 
 
 def _pictures(name: str, sides: dict[str, NDArray[Any]]) -> list[NDArray[np.uint8]]:
@@ -155,20 +172,18 @@ def _with_channels(what: str, values: NDArray[Any]) -> NDArray[Any]:
         # Channels first, as PyTorch keeps them. Nobody's pictures are one or three pixels high.
         if shape[1] in (1, 3):
             return np.moveaxis(values, 1, 3)
-    few = min(shape[1:], default=0)
     way_out = "give pictures of shape (n, height, width), grey, or (n, height, width, 3), at least one"
-    if values.ndim == 2:
-        side = round(shape[1] ** 0.5)
-        if side**2 == shape[1] and side > 1:
-            way_out = f"if these are rows of pixels, give images.reshape(-1, {side}, {side})"
-    elif values.ndim == 4 and 0 < few <= 16:
+    few = min(shape[1:], default=0)
+    if values.ndim == 2 and round(shape[1] ** 0.5) ** 2 == shape[1] > 1:
+        way_out = (
+            f"if these are rows of pixels, give images.reshape(-1, {round(shape[1] ** 0.5)}, {round(shape[1] ** 0.5)})"
+        )
+    elif values.ndim == 4 and 0 not in shape and few <= 16 and few in (shape[1], shape[3]):
         first = "images[..., 0]" if shape[3] == few else "images[:, 0]"
         way_out = f"{few} channels or slices have no agreed colours: choose one, such as {first}, or three"
-    elif values.ndim in (4, 5) and 0 not in shape:
-        middle = "[:, " + str(shape[1] // 2) + "]"
-        way_out = (
-            f"volumes and films are not supported: choose a picture of each, such as the middle one, images{middle}"
-        )
+    elif values.ndim == 5 or (values.ndim == 4 and few > 16):
+        middle = f"images[:, {shape[1] // 2}]"
+        way_out = f"volumes and films are not supported: choose a picture of each, such as the middle one, {middle}"
     raise settings.UserError(f"{what} has type {values.dtype} and shape {shape}: {way_out}.")
 
 

@@ -271,9 +271,10 @@ def _require_classes(file: Path, labels: pd.Series, class_names: Sequence[str], 
             f"'{file}' has only one class, {short(class_names[0])}. A classifier needs two classes or more: add "
             "rows of another, or choose another label_column."
         )
-    values = [delimited.number(name) for name in class_names]
-    numeric = None not in values
-    fractions = numeric and any(value % 1 for value in values if value is not None)
+    values = [value for value in map(delimited.number, class_names) if value is not None]
+    # A word among numbers may say that one of them is not known.
+    numeric = 10 * len(values) >= 9 * len(class_names)
+    fractions = numeric and any(value % 1 for value in values)
     # Codes of classes are whole and come back often; a price, an age or a score takes many values, each of them rarely.
     n, each = len(class_names), len(labels) / len(class_names)
     mostly_once = each < 2 and n > (5 if numeric else 10)
@@ -360,7 +361,8 @@ def _found(base: Path, name: str, inside: Mapping[str, Path]) -> Path | None:
         composed = inside.get(unicodedata.normalize("NFC", relative))
         if composed is not None:
             return composed
-        if (base / relative).is_file():
+        # Path.is_file would raise an error for a name that is too long, such as a text from another column.
+        if os.path.isfile(base / relative):
             return base / relative
     return None
 
@@ -393,4 +395,8 @@ def _unnamed(table: Path, base: Path, named: Iterable[Path], inside: Mapping[str
     """The files beside and below those that the table names, from the folder on that holds them all."""
     named = set(named)
     root = Path(os.path.commonpath([file.parent for file in named]))
-    return [name for name, file in inside.items() if file.is_relative_to(root) and file not in named and file != table]
+    return [
+        name
+        for name, file in inside.items()
+        if file.is_relative_to(root) and file not in named and not (file.name == table.name and file.samefile(table))
+    ]
