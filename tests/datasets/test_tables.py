@@ -594,3 +594,9 @@ def test_pictures_without_a_label_and_quantities_are_treated_as_in_tables_of_sen
 def test_a_header_that_comes_again_in_the_middle_is_no_sentence(tmp_path):
     with pytest.warns(tables.PassedOver, match="header again: line 4"):
         assert pairs(tables.from_csv(table(tmp_path, HEADED + HEADED), "sentence", "label")) == LAMPS * 2
+
+
+def test_json_lines_are_told_though_the_first_is_long(tmp_path):
+    content = "".join(json.dumps({"text": "word " * 20_000, "stars": n}) + "\n" for n in range(3))
+    with pytest.raises(UserError, match="JSON lines.*lines=True"):
+        tables.from_csv(table(tmp_path, content), "text", "stars")

@@ -114,7 +114,7 @@ def _content(file: Path, advice: str) -> str:
     except OSError as error:
         why = "it is a folder" if file.is_dir() else f"{error.strerror}; looked from {Path.cwd()}"
         raise settings.UserError(f"'{file}' cannot be read ({why}). {advice}") from error
-    if told := file_kinds.told(file, content[:4096]):
+    if told := file_kinds.told(file, content[: 2**20]):
         raise settings.UserError(told)
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     try:

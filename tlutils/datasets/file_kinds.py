@@ -52,7 +52,7 @@ def told(file: Path, head: bytes) -> str:
     file : Path
         Looked into only if it is a zip archive.
     head : bytes
-        Its first bytes, a few thousand.
+        Its first bytes, some thousands; JSON lines are told from other JSON if the first line is whole.
 
     Returns
     -------
