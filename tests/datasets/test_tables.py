@@ -222,7 +222,7 @@ def test_the_same_sentence_under_two_labels_is_named_with_its_lines(tmp_path):
         ("It glows.,good\nIt broke.,bad\n", ("sentence", "label"), "first row, 'It glows.', 'good'; .*numbers 0 to 1"),
         ("a,a\nb,c\n", ("a", "c"), "2 columns of that name"),
         ("sentence,label\nIt glows.,good\nIt shines.,good\n", ("sentence", "label"), "only one class, 'good'"),
-        ("sentence,label\n", ("sentence", "label"), "no row with a text and a label"),
+        ("sentence,label\n", ("sentence", "label"), "no row with an entry in both columns"),
         ("sentence,label\n,good\nIt broke.,\n", ("sentence", "label"), "no row.*line 2, line 3"),
         (
             'sentence,label\nfine,good\n"He said "no", really",bad\nIt glows.,good\n',
@@ -600,3 +600,8 @@ def test_json_lines_are_told_though_the_first_is_long(tmp_path):
     content = "".join(json.dumps({"text": "word " * 20_000, "stars": n}) + "\n" for n in range(3))
     with pytest.raises(UserError, match="JSON lines.*lines=True"):
         tables.from_csv(table(tmp_path, content), "text", "stars")
+
+
+def test_one_column_for_both_is_named_also_where_one_was_guessed(tmp_path):
+    with pytest.raises(UserError, match="file_column='file' and label_column='file' are the same column"):
+        datasets.files_and_labels(table(tmp_path, "file,label\na.png,1\n"), label_column="file")

@@ -248,7 +248,10 @@ def _located(
     )
     places = tuple(_place(file, parameter, name, first, header) for parameter, name in columns.items())
     if len(set(places)) < len(places):
-        same = " and ".join(f"{parameter}={name!r}" for parameter, name in columns.items())
+        found = [
+            name if isinstance(name, str) else first[at] for name, at in zip(columns.values(), places, strict=True)
+        ]
+        same = " and ".join(f"{parameter}={name!r}" for parameter, name in zip(columns, found, strict=True))
         raise settings.UserError(f"{same} are the same column of '{file}'. {_choices(first)}")
     taken = not header and _is_header(list(rows.values()), *places)
     header = header or taken

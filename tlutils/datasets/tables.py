@@ -262,9 +262,9 @@ def _warn(file: Path, notes: Sequence[_Note]) -> None:
 
 def _require_classes(file: Path, labels: pd.Series, class_names: Sequence[str], left_out: Sequence[str]) -> None:
     if not class_names:
-        lines = f"; {len(left_out)} rows lack text or label: {settings.listed(left_out)}" if left_out else ""
+        lines = f"; {len(left_out)} rows lack one: {settings.listed(left_out)}" if left_out else ""
         raise settings.UserError(
-            f"'{file}' has no row with a text and a label{lines}. Add some, or choose other columns."
+            f"'{file}' has no row with an entry in both columns{lines}. Add some, or choose other columns."
         )
     if len(class_names) < 2:
         raise settings.UserError(
