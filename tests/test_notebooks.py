@@ -207,6 +207,27 @@ def test_fine_tuning_as_a_lesson_writes_it_out_is_that_of_the_package() -> None:
     assert not np.array_equal(trained[0][0], tail.get_weights()[0])
 
 
+def test_the_draw_from_a_long_table_of_sentences_keeps_its_small_classes_whole(tmp_path: Path) -> None:
+    import numpy as np
+
+    from tlutils import datasets, settings
+
+    rows = [f"the lamp of guest {n},{('good', 'bad')[n % 2]}" for n in range(6000)]
+    rows += [f"the odd lamp of guest {n},mixed" for n in range(29)]
+    (tmp_path / "lamps.csv").write_text("\n".join(["sentence,label", *rows]), encoding="utf-8")
+    [cell] = [cell for cell in code_cells(FOLDER / "12_text.ipynb") if "datasets.from_csv(data_csv" in cell.source]
+    names: dict[str, Any] = {"np": np, "datasets": datasets, "profile": "quick", "seed": 0, "labels_per_class": 50}
+    names |= {"data_csv": str(tmp_path / "lamps.csv"), "text_column": "sentence", "label_column": "label"}
+    exec(cell.source, names)
+    assert dict(zip(names["data"].class_names, names["data"].counts.tolist(), strict=True)) == {
+        "bad": 995,
+        "good": 995,
+        "mixed": 29,
+    }
+    with pytest.raises(settings.UserError, match="class 'mixed' of lamps has 29 examples in all"):
+        datasets.split(names["data"], labels_per_class=50, seed=0)
+
+
 def test_the_control_gets_more_steps_from_more_labels_and_as_many_as_in_the_first_lesson() -> None:
     record = runs.record_of(FOLDER / "01_concepts.ipynb")
     assert record is not None

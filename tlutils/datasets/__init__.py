@@ -4,15 +4,17 @@ from tlutils.datasets.catalogue import CATALOGUE, load
 from tlutils.datasets.examples import Dataset, DoubtfulLabel, Sentences
 from tlutils.datasets.folders import UnreadablePicture, from_domain_folders, from_folder
 from tlutils.datasets.splits import Split, shared, split
-from tlutils.datasets.tables import from_csv, reviews
+from tlutils.datasets.tables import PassedOver, files_and_labels, from_csv, reviews
 
 __all__ = [
     "CATALOGUE",
     "Dataset",
     "DoubtfulLabel",
+    "PassedOver",
     "Sentences",
     "Split",
     "UnreadablePicture",
+    "files_and_labels",
     "from_csv",
     "from_domain_folders",
     "from_folder",

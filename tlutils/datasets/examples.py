@@ -16,7 +16,7 @@ from tlutils.datasets.picture_files import PictureFiles, Pictures
 
 
 class DoubtfulLabel(UserWarning):
-    """The same pixels, or the same sentence, occur under two labels; at least one of them is wrong."""
+    """The same pixels, or the same sentence, occur under two labels, or one label may be spelt in two ways."""
 
 
 class Examples:

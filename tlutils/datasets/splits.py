@@ -200,7 +200,8 @@ def _require_enough(dataset: Examples | Cards, left: NDArray[np.bool_], labels_p
     scarce = int(available.argmin())
     if labels_per_class is not None and labels_per_class > available[scarce]:
         raise settings.UserError(
-            f"labels_per_class={labels_per_class} is too many: class {dataset.class_names[scarce]!r} has "
-            f"{dataset.counts[scarce]} examples, of which validation and test leave {available[scarce]} for training. "
-            f"Give {available[scarce]} or less, add examples of that class, or make validation and test smaller."
+            f"labels_per_class={labels_per_class} is too many: class {dataset.class_names[scarce]!r} of {dataset.name} "
+            f"has {dataset.counts[scarce]} examples in all, of which validation and test leave {available[scarce]} for "
+            f"training. Give {available[scarce]} or less, add examples of that class, leave the class out, or make "
+            "validation and test smaller."
         )
