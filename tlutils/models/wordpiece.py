@@ -56,8 +56,8 @@ class WordPiece:
         if lacking or len(self._numbers) < len(self.vocabulary):
             raise ValueError(
                 f"This is no vocabulary of word pieces: {len(self.vocabulary):,} pieces, {len(self._numbers):,} "
-                f"different ones, {', '.join(lacking) or 'none'} lacking. Give the lines of the vocab.txt that the model "
-                "came with."
+                f"different ones, {', '.join(lacking) or 'none'} lacking. Give the lines of the vocab.txt that came "
+                "with the model."
             )
         self._pad, self._unknown, self._begin, self._end = map(self.token_to_id, ("[PAD]", "[UNK]", "[CLS]", "[SEP]"))
         self._longest_piece = max(map(len, self.vocabulary))
