@@ -97,7 +97,7 @@ def segments(model: keras.Model, cuts: Sequence[str]) -> list[keras.Model]:
 
 
 def join(trunk: keras.Model, tail: keras.Model, *heads: keras.Model) -> keras.Model:
-    """Put the parts back together into one model that takes pictures.
+    """Put the parts back together into one model that takes what the trunk takes, pictures or tokens.
 
     Parameters
     ----------
@@ -111,8 +111,8 @@ def join(trunk: keras.Model, tail: keras.Model, *heads: keras.Model) -> keras.Mo
     """
     import keras
 
-    inputs = keras.Input(trunk.input_shape[1:], name="pictures")
-    x = inputs
+    given = trunk.inputs[0]
+    x = inputs = keras.Input(given.shape[1:], dtype=given.dtype, name=given.name)
     for part in (trunk, tail, *heads):
         x = part(x)
     return keras.Model(inputs, x)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,7 @@ import numpy as np
 import pytest
 
 from tlutils import cut, store
-from tlutils.models import minilm
+from tlutils.models import minilm, wordpiece
 from tlutils.settings import UserError
 
 Array = np.ndarray[Any, Any]
@@ -140,10 +144,59 @@ def test_trunk_then_tail_equals_the_whole(
     np.testing.assert_allclose(run(tail, np.asarray(stored)), run(encoder.model, tokens), atol=1e-5)
 
 
+@pytest.mark.slow
+def test_a_saved_model_reads_texts_where_only_keras_is_installed(encoder: minilm.Encoder, tmp_path: Path) -> None:
+    trunk, tail = cut.cut(encoder.model, "transformer_layer_4")
+    head = keras.Sequential([keras.Input((384,)), keras.layers.Dense(2)])
+    whole = cut.join(trunk, tail, head)
+    assert whole.input.dtype == "int32"
+    whole.save(tmp_path / "model.keras")
+    (tmp_path / "vocabulary.txt").write_text("\n".join(encoder.tokenizer.vocabulary), encoding="utf-8")
+    shutil.copy(wordpiece.__file__, tmp_path)
+    script = """
+import json, sys
+for package in ("tlutils", "keras_hub", "tokenizers"):
+    sys.modules[package] = None  # importing it fails
+import keras, numpy as np
+from wordpiece import WordPiece
+read = WordPiece(open("vocabulary.txt", encoding="utf-8").read().split())
+tokens = np.array(read.batch([read(text) for text in json.loads(sys.argv[1])], 128))
+print(json.dumps(keras.saving.load_model("model.keras").predict(tokens, verbose=0).tolist()))
+"""
+    outcome = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(TEXTS)],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    found = json.loads(outcome.stdout.splitlines()[-1])
+    np.testing.assert_allclose(found, run(whole, encoder.tokenize(TEXTS)), atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", ["embeddings_norm", "transformer_layer_2_attention", "transformer_layer_2_output"])
+def test_within_a_layer_the_encoder_is_not_cut(encoder: minilm.Encoder, layer: str) -> None:
+    with pytest.raises(UserError, match="another path leads round"):
+        cut.cut(encoder.model, layer)
+
+
+def test_a_second_loading_finds_what_the_first_has_stored(
+    encoder: minilm.Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = encoder.tokenize(TEXTS)
+    again = minilm.load()
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path))
+    for loaded in (encoder, again):
+        trunk, _ = cut.cut(loaded.model, "transformer_layer_0")
+        minilm.compute_once(trunk, tokens)
+    assert len(list((tmp_path / "activations").iterdir())) == 1
+
+
 def test_a_truncated_text_is_warned_of_and_read_to_the_limit(encoder: minilm.Encoder) -> None:
     with pytest.warns(minilm.TruncatedText, match="1 of 2 texts .* max_length=8 .* has 42"):
         tokens = encoder.tokenize(["good " * 40, "Loud."], max_length=8)
-    assert tokens.shape == (2, 8) and tokens[0, -1] == encoder.tokenizer.sep_token_id
+    assert tokens.shape == (2, 8) and tokens[0, -1] == encoder.tokenizer.token_to_id("[SEP]")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert encoder.tokenize(["good " * 40]).shape == (1, 42)

@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tlutils import cut, settings, store
+from tlutils.models import wordpiece
 
 if TYPE_CHECKING:
     import keras
@@ -41,7 +42,7 @@ class Encoder:
         Input: token numbers, int32, shape (n, length), padded with 0. Output: one vector of length 1 for each text,
         shape (n, 384). `cut.cut` parts it; at every cut the activations have shape (n, length, 384) and are exactly 0
         where the text is padded, which is how the tail knows the padding.
-    tokenizer : keras_hub.models.BertTokenizer
+    tokenizer : wordpiece.WordPiece
     cuts : tuple of str
         Layers where the network may be cut, in order from the text to the output.
     licence : str
@@ -50,7 +51,7 @@ class Encoder:
 
     name: str
     model: keras.Model
-    tokenizer: Any
+    tokenizer: wordpiece.WordPiece
     cuts: tuple[str, ...]
     licence: str
 
@@ -81,14 +82,13 @@ class Encoder:
         TruncatedText
             Says how many texts were cut off and how long the longest is.
         """
-        longest = self.model.get_layer("position_embedding").sequence_length
+        longest = self.model.get_layer("position_embedding").input_dim
         if isinstance(max_length, bool) or not isinstance(max_length, int) or not 3 <= max_length <= longest:
             raise settings.UserError(
                 f"max_length={max_length!r} must be a whole number of tokens from 3 to {longest}, which is as far as "
                 f"{self.name} knows positions."
             )
         pieces = self._pieces(texts)
-        begin, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
         lengths = np.array([len(piece) + 2 for piece in pieces])
         too_long = int((lengths > max_length).sum())
         if too_long:
@@ -99,11 +99,7 @@ class Encoder:
                 TruncatedText,
                 stacklevel=2,
             )
-        ids = np.full((len(pieces), min(lengths.max(), max_length)), PAD, dtype=np.int32)
-        for row, piece in zip(ids, pieces, strict=True):
-            kept = [begin, *piece[: max_length - 2], end]
-            row[: len(kept)] = kept
-        return ids
+        return np.array(self.tokenizer.batch(pieces, max_length), dtype=np.int32)
 
     def unknown_share(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the share of each text's tokens that the vocabulary lacks, which the encoder reads all as [UNK].
@@ -134,8 +130,7 @@ class Encoder:
                 raise settings.UserError(
                     f"texts[{position}] is {text!r}, not a text. Leave such rows out, as tables.from_csv does."
                 )
-        # The tokenizer splits at the space, not at the no-break space and its like, which Python knows as well.
-        return [list(map(int, piece)) for piece in self.tokenizer([" ".join(text.split()) for text in texts])]
+        return [self.tokenizer(text) for text in texts]
 
 
 def load() -> Encoder:
@@ -155,20 +150,18 @@ def load() -> Encoder:
         If the weights cannot be brought.
     """
     folder = store.fetch("minilm")
-    with settings.quiet_import():
-        import keras_hub
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    model = _build(
-        vocabulary=config["vocab_size"],
-        positions=config["max_position_embeddings"],
-        layers=config["num_hidden_layers"],
-        heads=config["num_attention_heads"],
-        width=config["hidden_size"],
-        intermediate=config["intermediate_size"],
-    )
+    with settings.quiet_import():
+        model = _build(
+            vocabulary=config["vocab_size"],
+            positions=config["max_position_embeddings"],
+            layers=config["num_hidden_layers"],
+            heads=config["num_attention_heads"],
+            width=config["hidden_size"],
+            intermediate=config["intermediate_size"],
+        )
     _fill(model, _read_safetensors(folder / "model.safetensors"))
-    # Accents are taken off: the publisher's tokenizer does so wherever it lowers the case.
-    tokenizer = keras_hub.models.BertTokenizer(str(folder / "vocab.txt"), lowercase=True, strip_accents=True)
+    tokenizer = wordpiece.WordPiece((folder / "vocab.txt").read_text(encoding="utf-8").split())
     return Encoder("minilm", model, tokenizer, _cuts(config["num_hidden_layers"]), store.FILES["minilm"].licence)
 
 
@@ -273,30 +266,43 @@ def _build(*, vocabulary: int, positions: int, layers: int, heads: int, width: i
     """Build BERT (Devlin et al. 2019, section 3) without its segments, with the mean over the tokens on top.
 
     Layer normalisation follows each residual sum, as in the first Transformer (Vaswani et al. 2017, section 3.1), and
-    the activation is the exact GELU that MiniLM was trained with; keras_hub's BertBackbone has an approximation.
+    the activation is the exact GELU that MiniLM was trained with. All layers are Keras's own, so that a saved model
+    loads where only Keras is installed.
     """
     import keras
-    import keras_hub
 
     ids = keras.Input((None,), dtype="int32", name="token_ids")
-    x = keras.layers.Embedding(vocabulary, width, name="token_embedding")(ids)
+    places = keras.ops.cumsum(keras.ops.ones_like(ids), axis=1) - 1
     x = keras.layers.Add(name="embeddings_sum")(
-        [x, keras_hub.layers.PositionEmbedding(positions, name="position_embedding")(x)]
+        [
+            keras.layers.Embedding(vocabulary, width, name="token_embedding")(ids),
+            keras.layers.Embedding(positions, width, "glorot_uniform", name="position_embedding")(places),
+        ]
     )
     x = keras.layers.LayerNormalization(epsilon=1e-12, name="embeddings_norm")(x)
     x = keras.layers.Dropout(0.1, name="embeddings_dropout")(x)
     at, *rest = _cuts(layers)
-    mask = keras.ops.not_equal(ids, PAD)
-    x = _zero_padding(x, mask, at)
+    x = _zero_padding(x, keras.ops.not_equal(ids, PAD), at)
     for at in rest:
         # From the activations rather than from the input, so that nothing leads round a cut.
         mask = _present(x)
-        x = keras_hub.layers.TransformerEncoder(
-            intermediate, heads, dropout=0.1, activation="gelu", layer_norm_epsilon=1e-12, name=f"{at}_unmasked"
-        )(x, padding_mask=mask)
+        mixed = keras.layers.MultiHeadAttention(heads, width // heads, dropout=0.1, name=f"{at}_attention")(
+            x, x, attention_mask=keras.ops.expand_dims(mask, 1)
+        )
+        x = _add_and_norm(x, mixed, f"{at}_attention")
+        inner = keras.layers.Dense(intermediate, "gelu", name=f"{at}_intermediate")(x)
+        x = _add_and_norm(x, keras.layers.Dense(width, name=f"{at}_output")(inner), f"{at}_output")
         x = _zero_padding(x, mask, at)
     x = keras.layers.GlobalAveragePooling1D(name="mean_over_tokens")(x, mask=_present(x))
     return keras.Model(ids, keras.layers.UnitNormalization(name="unit_length")(x), name="minilm")
+
+
+def _add_and_norm(x: keras.KerasTensor, change: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    import keras
+
+    change = keras.layers.Dropout(0.1, name=f"{name}_dropout")(change)
+    x = keras.layers.Add(name=f"{name}_sum")([x, change])
+    return keras.layers.LayerNormalization(epsilon=1e-12, name=f"{name}_norm")(x)
 
 
 def _present(x: keras.KerasTensor) -> keras.KerasTensor:
@@ -312,16 +318,16 @@ def _zero_padding(x: keras.KerasTensor, mask: keras.KerasTensor, name: str) -> k
     return keras.layers.Multiply(name=name)([x, keras.ops.expand_dims(keras.ops.cast(mask, x.dtype), -1)])
 
 
-# Layers within a block, in keras_hub and in the publisher's file.
+# Layers within a block, here and in the publisher's file.
 _BLOCK = {
-    "self_attention_layer/query": "attention.self.query",
-    "self_attention_layer/key": "attention.self.key",
-    "self_attention_layer/value": "attention.self.value",
-    "self_attention_layer/attention_output": "attention.output.dense",
-    "self_attention_layer_norm": "attention.output.LayerNorm",
-    "feedforward_intermediate_dense": "intermediate.dense",
-    "feedforward_output_dense": "output.dense",
-    "feedforward_layer_norm": "output.LayerNorm",
+    "attention/query": "attention.self.query",
+    "attention/key": "attention.self.key",
+    "attention/value": "attention.self.value",
+    "attention/attention_output": "attention.output.dense",
+    "attention_norm": "attention.output.LayerNorm",
+    "intermediate": "intermediate.dense",
+    "output": "output.dense",
+    "output_norm": "output.LayerNorm",
 }
 _VARIABLE = {"kernel": "weight", "gamma": "weight", "bias": "bias", "beta": "bias"}
 
@@ -335,13 +341,12 @@ def _fill(model: keras.Model, tensors: dict[str, NDArray[np.float32]]) -> None:
     model.get_layer("embeddings_norm").set_weights(
         [tensors["embeddings.LayerNorm.weight"], tensors["embeddings.LayerNorm.bias"]]
     )
-    for layer in model.layers:
-        if layer.name.endswith("_unmasked"):
-            number = layer.name.split("_")[2]
-            for variable in layer.weights:
-                within, kind = variable.path.split("/", 1)[1].rsplit("/", 1)
-                tensor = tensors[f"encoder.layer.{number}.{_BLOCK[within]}.{_VARIABLE[kind]}"]
-                variable.assign((tensor.T if kind == "kernel" else tensor).reshape(variable.shape))
+    for variable in model.weights:
+        if variable.path.startswith("transformer_layer_"):
+            number, rest = variable.path.removeprefix("transformer_layer_").split("_", 1)
+            within, kind = rest.rsplit("/", 1)
+            tensor = tensors[f"encoder.layer.{number}.{_BLOCK[within]}.{_VARIABLE[kind]}"]
+            variable.assign((tensor.T if kind == "kernel" else tensor).reshape(variable.shape))
 
 
 def _read_safetensors(path: Path) -> dict[str, NDArray[np.float32]]:
