@@ -17,6 +17,7 @@ from PIL import Image
 
 from tlutils import deployment
 from tlutils.deployment import bundle
+from tlutils.deployment.predict import NoModel
 from tlutils.settings import UserError
 
 CLASSES = ("blue", "red")
@@ -37,7 +38,7 @@ def reddish() -> Any:
 
 
 def labels(**other: Any) -> dict[str, Any]:
-    known = {"classes": CLASSES, "threshold": 0.9, "input": "pictures", "image_size": 8, "white": 255.0}
+    known = {"classes": CLASSES, "threshold": 0.9, "input": "pictures", "image_size": 8, "spans": {}}
     return known | other
 
 
@@ -75,7 +76,12 @@ def test_the_program_beside_the_model_answers_on_a_machine_without_tlutils(tmp_p
     rows = [line.split(",") for line in (tmp_path / "answers.csv").read_text("utf-8-sig").splitlines()]
     assert rows[0] == ["about", "answer", "confidence", "refused", "problem", "blue", "red"]
     told = {Path(row[0]).name: (row[1], row[3]) for row in rows[1:]}
-    assert told == {"a.png": ("red", "no"), "c.bmp": ("blue", "no"), "unsure.png": ("blue", "yes"), "broken.jpg": ("", "")}
+    assert told == {
+        "a.png": ("red", "no"),
+        "c.bmp": ("blue", "no"),
+        "unsure.png": ("blue", "yes"),
+        "broken.jpg": ("", ""),
+    }
 
 
 @pytest.mark.slow
@@ -163,21 +169,24 @@ def test_a_model_that_is_not_whole_is_named_and_not_loaded(
 ) -> None:
     folder = written(deployment.prepare(tmp_path), reddish)
     spoil(folder)
-    with pytest.raises(UserError, match=words):
+    with pytest.raises(NoModel, match=words):
         deployment.load(folder)
 
 
 def test_the_names_of_the_modules_that_the_program_is_made_of_do_not_meet() -> None:
     tree = ast.parse(bundle.standalone())
     named = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    named += [target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    assigned = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    named += [name.id for target in assigned for name in ast.walk(target) if isinstance(name, ast.Name)]
     assert {name: count for name, count in Counter(named).items() if count > 1} == {}
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not any(str(module).startswith("tlutils") for module in imported)
 
 
 def test_a_card_shows_every_text_of_the_reader_as_text() -> None:
-    card = deployment.model_card("<b>1|2</b>", {"classes": "$5, a|b, `x`\n# y"}, {"accuracy": 0.9}, ["<script>alert(1)</script>"])
+    card = deployment.model_card(
+        "<b>1|2</b>", {"classes": "$5, a|b, `x`\n# y"}, {"accuracy": 0.9}, ["<script>alert(1)</script>"]
+    )
     page = deployment.report_page("t</title>", card, {'"><script>': b"png"})
     assert "<script>" not in page and "<b>" not in page
     assert "<td>$5, a|b, `x` # y</td>" in page

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlutils.datasets.decoding import JUNK, central_square, decode, is_picture, reason
+from tlutils.datasets.decoding import as_rgb, central_square, claims_to_be_picture, decode, is_junk, open_picture
 from tlutils.models.wordpiece import WordPiece
 
 # Pictures or sentences that the model is asked about at a time.
@@ -120,7 +120,7 @@ def load(folder: Path) -> Model:
 
     tokenizer = None
     if facts["input"] == "sentences":
-        vocabulary = (folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
+        vocabulary = (folder / "vocabulary.txt").read_text(encoding="utf-8").split()
         tokenizer = WordPiece(vocabulary)
     return Model(keras.saving.load_model(folder / "model.keras"), classes, threshold, facts, tokenizer)
 
@@ -158,16 +158,17 @@ def _inputs(model: Model, things: Sequence[Path | str]) -> tuple[NDArray[Any], l
     """What the network takes for those of the things that can be read, and for each thing what was wrong with it."""
     if model.tokenizer is not None:
         problems = ["" if str(thing).strip() else "an empty line" for thing in things]
-        texts = [str(thing) for thing, problem in zip(things, problems, strict=True) if not problem]
-        return model.tokenizer.tokenize(texts, max_length=model.facts["max_length"]) if texts else np.zeros(0), problems
+        pieces = [model.tokenizer(str(thing)) for thing, problem in zip(things, problems, strict=True) if not problem]
+        return np.array(model.tokenizer.batch(pieces, model.facts["max_length"]), dtype=np.int32), problems
     pictures, problems = [], []
     for thing in things:
+        # Pillow's decoders raise nearly every kind of exception on damaged files; one must not stop the others.
         try:
-            image = decode(Path(thing), white=model.facts["white"])
+            image = as_rgb(decode(Path(thing)), model.facts["spans"])
             pictures.append(central_square(image, model.facts["image_size"]))
             problems.append("")
-        except Exception as error:  # Pillow's decoders raise nearly everything on damaged files
-            problems.append(reason(error))
+        except Exception as error:
+            problems.append(" ".join(str(error).replace(str(thing), "").split())[:200] or type(error).__name__)
     return np.array(pictures), problems
 
 
@@ -200,15 +201,21 @@ def things_of(model: Model, arguments: Sequence[str]) -> list[Path | str]:
         elif model.tokenizer is not None:
             things += path.read_text(encoding="utf-8-sig").splitlines()
         elif path.is_dir():
-            below = sorted(file for file in path.rglob("*") if file.is_file())
-            things += [file for file in below if is_picture(file) and not _hidden(file.relative_to(path))]
+            things += [file for file in sorted(path.rglob("*")) if _is_asked_about(file, path)]
         else:
             things.append(path)
     return things
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") or part in JUNK for part in path.parts)
+def _is_asked_about(file: Path, folder: Path) -> bool:
+    """Whether a file below a folder is a picture by its bytes, or claims to be one by its name."""
+    if not file.is_file() or any(map(is_junk, file.relative_to(folder).parts)):
+        return False
+    try:
+        with open_picture(file):
+            return True
+    except Exception:
+        return claims_to_be_picture(file)
 
 
 def run(folder: Path, arguments: Sequence[str], csv_file: Path | None = None) -> int:

@@ -31,7 +31,9 @@ def threshold_for(answer: Any) -> str | None:
     if np.isclose(found, 0.7):
         return "Look at every threshold: the share may fall at one confidence and rise again at a smaller one."
     if not np.isclose(found, 0.5):
-        return f"From 0.5 on, three of four are right, which is 75 %; 70 % are wanted. You return {found:.2f}, not 0.50."
+        return (
+            f"From 0.5 on, three of four are right, which is 75 %; 70 % are wanted. You return {found:.2f}, not 0.50."
+        )
     if not np.isclose(easy, 0.3):
         return f"If half is wanted, all five may be answered: the smallest confidence, 0.30. You return {easy:.2f}."
     if never is None or not never > 1:
@@ -44,7 +46,9 @@ def what_to_do(answer: Any) -> str | None:
     options = ("use the model", "use the cheaper way", "collect more")
     chosen = answers.choices(answer, dict.fromkeys(("bakery", "harbour", "clinic"), options))
     if chosen["bakery"] != "use the model":
-        return "The bakery's pretrained features lead by 23 points, and the verdict holds. Nothing cheaper does as well."
+        return (
+            "The bakery's pretrained features lead by 23 points, and the verdict holds. Nothing cheaper does as well."
+        )
     if chosen["harbour"] != "use the cheaper way":
         return (
             "At the harbour, no network is as good, on 400 test examples: the interval ends at +1 point. A head on "
