@@ -168,8 +168,8 @@ def extract_efficiency(n: int = 64) -> dict[str, float]:
 def engine_speedup(base: Any, n: int, rounds: int = 7) -> dict[str, float]:
     """Pictures per second with LiteRT over those with Keras, two batches at a time, as `compute_once` runs either.
 
-    The ratio is that of the best of several rounds, in turns, since disturbances only add. Beside it: the ratio of
-    processor seconds, in which other programs hardly count, and the best one against batch after batch in Keras.
+    The ratio is that of the best of several rounds, in turns, since disturbances only add; `processor_ratio` that of
+    processor seconds, in which other programs count least; `ratio_to_one_by_one` is against Keras one batch at a time.
     """
     from tlutils import inference
 
@@ -316,20 +316,24 @@ MEASURES: dict[str, tuple[Callable[[], dict[str, float]], str, str]] = {
     "extract_efficiency": (extract_efficiency, "ratio", "at least 0.8"),
     "engine_speedup": (
         lambda: engine_speedup(network("efficientnet_lite0", weights=None), 64),
-        "ratio",
-        "at least 1.5",
+        "processor_ratio",
+        "at least 1.7",
     ),
     "engine_speedup_mobilenet": (
         lambda: engine_speedup(network("mobilenet", weights=None), 128),
-        "ratio",
-        "at least 1.5",
+        "processor_ratio",
+        "at least 1.7",
     ),
-    # Why these two stay with Keras.
-    "engine_speedup_vgg16_mini": (lambda: engine_speedup(network("vgg16_mini"), 512), "ratio", "not used below 1.5"),
+    # What LiteRT would give where `inference.pays` leaves the network to Keras.
+    "engine_speedup_vgg16_mini": (
+        lambda: engine_speedup(network("vgg16_mini"), 512),
+        "processor_ratio",
+        "near 1 or below, so not used",
+    ),
     "engine_speedup_vgg16": (
-        lambda: engine_speedup(network("vgg16", weights=None), 32, rounds=2),
-        "ratio",
-        "not used below 1.5",
+        lambda: engine_speedup(network("vgg16", weights=None), 32, rounds=1),
+        "processor_ratio",
+        "near 1 or below, so not used",
     ),
     "folder_seconds_per_picture": (folder, "seconds_per_picture", "at most 0.05 on two idle cores"),
     "folder_peak_memory": (folder, "peak_gigabytes", "at most 2"),
