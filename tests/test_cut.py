@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
+import pickle
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -126,13 +129,71 @@ def test_compute_once_returns_what_the_trunk_returns_whatever_the_batch_size():
     np.testing.assert_allclose(compute_once(trunk, images, batch_size=3), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_the_second_call_reads_the_file_and_does_not_run_the_trunk(own_cache):
+def test_the_second_call_reads_the_file_and_does_not_run_the_trunk():
     trunk, images = small_trunk(), pictures(3)
-    compute_once(trunk, images, run=without_running)
-    (file,) = (own_cache / "activations").glob("*.npy")
-    marked = np.full((3, 8, 8, 4), 7, dtype=np.float32)
-    np.save(file, marked)
-    np.testing.assert_array_equal(compute_once(trunk, images), marked)
+    compute_once(trunk, images, run=lambda *_: [np.full((3, 8, 8, 4), 7, dtype=np.float32)])
+    np.testing.assert_array_equal(compute_once(trunk, images), np.full((3, 8, 8, 4), 7))
+
+
+def as_numpy_writes(values: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
+
+
+# What may have become of a file of activations: of its bytes and its numbers, something else.
+DAMAGES = {
+    "empty": lambda whole, values: b"",
+    "cut in the header": lambda whole, values: whole[:50],
+    "cut in the numbers": lambda whole, values: whole[: len(whole) // 2],
+    "cut by a byte": lambda whole, values: whole[:-1],
+    "longer": lambda whole, values: whole + b"\0",
+    "zeros from a crash": lambda whole, values: bytes(len(whole)),
+    "NaN": lambda whole, values: whole[:128] + np.full(values.shape, np.nan, "f4").tobytes() + whole[-4:],
+    "rows swapped": lambda whole, values: whole[:128] + values[::-1].tobytes() + whole[-4:],
+    "no checksum": lambda whole, values: whole[:-4],
+    "an older version": lambda whole, values: as_numpy_writes(values),
+    "another shape": lambda whole, values: as_numpy_writes(values.reshape(values.shape[0], -1)) + whole[-4:],
+    "another format": lambda whole, values: as_numpy_writes(values.view("i4")) + whole[-4:],
+    "a pickle": lambda whole, values: pickle.dumps(values),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_computed_again(own_cache, damage):
+    trunk, images = small_trunk(), pictures(3)
+    expected = np.array(compute_once(trunk, images))
+    (file,) = (own_cache / "activations").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(DAMAGES[damage](whole, expected))
+    np.testing.assert_array_equal(compute_once(trunk, images), expected)
+    assert file.read_bytes() == whole
+
+
+@hypothesis_settings(max_examples=60)
+@given(data=st.data())
+def test_no_changed_byte_goes_unnoticed(data, tmp_path_factory):
+    trunk, images = small_trunk(), pictures(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TLUTILS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        compute_once(trunk, images, run=without_running)
+        (file,) = Path(os.environ["TLUTILS_CACHE"], "activations").iterdir()
+        content = bytearray(file.read_bytes())
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+        file.write_bytes(content)
+        again = np.ones((1, 8, 8, 4), dtype=np.float32)
+        np.testing.assert_array_equal(compute_once(trunk, images, run=lambda *_: [again]), again)
+
+
+def test_the_file_is_one_that_numpy_reads(own_cache):
+    found = compute_once(small_trunk(), pictures(3))
+    (file,) = (own_cache / "activations").iterdir()
+    np.testing.assert_array_equal(np.load(file, allow_pickle=False), found)
+
+
+def test_what_was_not_written_as_it_should_be_is_not_returned():
+    with pytest.raises(UserError, match="does not hold what was just written.*TLUTILS_CACHE"):
+        compute_once(small_trunk(), pictures(3), run=lambda *_: [np.zeros((2, 8, 8, 4), dtype=np.float32)])
 
 
 def test_the_same_network_built_again_finds_its_file_whatever_keras_calls_its_layers(own_cache):

@@ -9,6 +9,7 @@ import re
 import secrets
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ _STARTUP_CHATTER = re.compile(
     r"|To enable the following instructions|absl::InitializeLog|computation_placer|port\.cc|XLA service|NUMA node",
     re.IGNORECASE,
 )
+
+_STDERR = threading.RLock()
 
 # Names in a message, and classes in a table, before the rest becomes a count.
 NAMED_AT_MOST = 10
@@ -159,33 +162,39 @@ def make_repeatable(seed: int) -> None:
     logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in record.getMessage())
 
 
-@contextlib.contextmanager
-def quiet_import() -> Iterator[None]:
-    """Drop TensorFlow's start-up chatter from standard error; let every other line through.
+def quiet_import() -> contextlib.AbstractContextManager[None]:
+    """Drop TensorFlow's start-up chatter from standard error; let every other line through."""
+    return quiet_stderr(_STARTUP_CHATTER)
 
-    The chatter comes from C++ and bypasses `sys.stderr`, so the file descriptor itself is turned to a temporary file
-    for the time of the import.
+
+@contextlib.contextmanager
+def quiet_stderr(dropped: re.Pattern[str] = re.compile("")) -> Iterator[None]:
+    """Drop the lines of standard error in which `dropped` is found, by default all; let the others through.
+
+    What C++ says bypasses `sys.stderr`, so the file descriptor itself is turned to a temporary file for the time of the
+    block. One block at a time: two threads would put back each other's file.
     """
-    # Kernels capture file descriptor 2; a process without one (pythonw) has nothing to keep quiet.
-    try:
-        kept = os.dup(2)
-    except OSError:
-        yield
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    with tempfile.TemporaryFile() as caught:
-        sys.stderr.flush()
-        os.dup2(caught.fileno(), 2)
+    with _STDERR:
+        # Kernels capture file descriptor 2; a process without one (pythonw) has nothing to keep quiet.
         try:
+            kept = os.dup(2)
+        except OSError:
             yield
-        finally:
+            return
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+        with tempfile.TemporaryFile() as caught:
             sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-            caught.seek(0)
-            for line in caught.read().decode(errors="replace").splitlines():
-                if line.strip() and not _STARTUP_CHATTER.search(line):
-                    print(line, file=sys.stderr)
+            os.dup2(caught.fileno(), 2)
+            try:
+                yield
+            finally:
+                sys.stderr.flush()
+                os.dup2(kept, 2)
+                os.close(kept)
+                caught.seek(0)
+                for line in caught.read().decode(errors="replace").splitlines():
+                    if line.strip() and not dropped.search(line):
+                        print(line, file=sys.stderr)
 
 
 def require_whole(least: int, **numbers: object) -> None:
