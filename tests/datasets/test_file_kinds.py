@@ -69,7 +69,7 @@ KINDS = [
     ("größer und noch größer".encode("latin-1"), "text", ""),
     ("größer".encode("utf-16"), "text", ""),
     (b"\x93NUMPY\1\0v\0{'descr': '<f8'}", "a NumPy array", "PNG"),
-    (b"\x01\x02\x03\x00\x9c\x8f\x80" * 9, "of a kind that is not known here", "Replace"),
+    (b"\x01\x02\x03\x00\x9c\x8f\x80" * 9, "of a kind that is not known here", "Save pictures of an unknown kind"),
 ]
 
 

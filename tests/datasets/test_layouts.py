@@ -60,9 +60,14 @@ def test_folders_of_a_ready_made_split_are_no_classes_and_no_domains(tmp_path: P
 def test_a_split_within_the_classes_or_in_a_folder_of_its_own_name_is_recognised(tmp_path: Path):
     fill(tmp_path / "a", *(f"{label}/{side}" for label in ("ill", "well") for side in ("train", "test")))
     fill(tmp_path / "b", *(f"{side}/{side}/{label}" for label in ("ill", "well") for side in ("train_set", "test_set")))
-    for name in "ab":
+    fill(tmp_path / "c", *(f"{side}/images/{label}" for label in ("ill", "well") for side in ("train", "test")))
+    fill(tmp_path / "d", *(f"xray/{side}/{label}" for label in ("ill", "well") for side in ("train", "test")))
+    for name in "abcd":
         with pytest.warns(datasets.FolderNote, match="respected: train 8, test 8"):
             assert datasets.from_folder(tmp_path / name).class_names == ("ill", "well")
+        with pytest.warns(datasets.FolderNote, match="respected: train 8, test 8"):
+            dataset, domain = datasets.from_domain_folders(tmp_path / name)
+        assert dataset.class_names == ("ill", "well") and set(domain.tolist()) == {name}
 
 
 def test_domains_may_each_bring_their_split(tmp_path: Path):

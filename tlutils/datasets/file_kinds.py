@@ -36,7 +36,7 @@ _FRAMES = "Save the frames that you want of a video as JPEG, with ffmpeg for ins
 
 EMPTY = Kind("an empty file", "Fetch or copy empty files again.")
 TEXT = Kind("text")
-UNKNOWN = Kind("of a kind that is not known here", _REPLACE)
+UNKNOWN = Kind("of a kind that is not known here", "Save pictures of an unknown kind as PNG or JPEG, or delete them.")
 _RAW = Kind("a camera's raw file", _EXPORT, picture=True)
 _HEIC = Kind(
     "HEIC",

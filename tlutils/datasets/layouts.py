@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import os
 import re
 import stat
@@ -298,9 +299,12 @@ def in_classes(listing: Listing) -> tuple[list[Entry], list[str]]:
     """
     sides = _ready_made(listing)
     rests = {found: _rest(found.parts, sides) for found in listing.pictures}
-    stray = [found for found, rest in rests.items() if not rest]
-    _require_folders(listing, stray, sides)
+    _require_folders(listing)
     upper, below, direct = _levels(rests.values())
+    if sides.levels and len(upper) == 1 and not direct:  # Only wrapped: chest_xray/train/ill, train/images/cat.
+        sides = _Sides((*sides.levels, next(level for level in itertools.count() if level not in sides.levels)))
+        rests = {found: _rest(found.parts, sides) for found in listing.pictures}
+        upper, below, direct = _levels(rests.values())
     shared = _shared(below)
     level = 0
     if shared and _few(direct, rests.values()):
@@ -314,7 +318,7 @@ def in_classes(listing: Listing) -> tuple[list[Entry], list[str]]:
         )
     elif not direct and len(upper) == 1:
         [only] = upper
-        given = listing.top.get(only, listing.root / only)
+        given = listing.top[only]
         raise settings.UserError(
             f"The sub-folders of '{listing.shown}' hold folders, not pictures. If those are the "
             f"classes, give a folder one level further down, such as '{settings.printable(str(given))}'."
@@ -341,7 +345,8 @@ def in_domains(listing: Listing) -> tuple[list[Entry], list[str]] | None:
     sides = _ready_made(trial)
     rests = {found: _rest(found.parts, sides) for found in trial.pictures}
     upper, below, direct = _levels(rests.values())
-    if not upper or (direct and not (_shared(below) and _few(direct, rests.values()))):
+    stray = _shared(below) and _few(direct, rests.values())
+    if not upper or (direct and not stray) or (sides.levels and len(upper) == 1):
         return None
     if len(upper) < 2:
         raise settings.UserError(
@@ -448,22 +453,20 @@ def _patients(upper: Collection[str], shared: Collection[str]) -> bool:
 
 
 def _ambiguous(listing: Listing, upper: Sequence[str], shared: Sequence[str]) -> str:
-    one = settings.printable(str(listing.top.get(upper[0], listing.root / upper[0])))
     return (
         f"The sub-folders of '{listing.shown}' ({settings.listed(upper)}) hold folders, not "
         f"pictures, and all the same ones ({settings.listed(shared)}). If the upper ones are the classes, put their "
         "pictures straight into them; if they are domains, such as day and night, read them with "
-        f"datasets.from_domain_folders; for one of them alone, give a folder one level further down, such as '{one}'."
+        "datasets.from_domain_folders; for one of them alone, give that folder."
     )
 
 
-def _require_folders(listing: Listing, stray: Sequence[Found], sides: _Sides) -> None:
-    if listing.top or sides.levels:
+def _require_folders(listing: Listing) -> None:
+    if listing.top:
         return
-    files = len(stray) + len(listing.passed_over)
+    files = len(listing.pictures) + len(listing.passed_over)
     what = f"has {files} files but no class folders" if files else "is empty"
-    closed = f" ({settings.listed(listing.closed, '; ')})" if listing.closed else ""
-    raise settings.UserError(f"'{listing.shown}' {what}{closed}. {ADVICE}")
+    raise settings.UserError(f"'{listing.shown}' {what}. {ADVICE}")
 
 
 def _class_folders(listing: Listing, sides: _Sides, level: int) -> list[str]:
