@@ -228,13 +228,59 @@ def test_a_confusion_matrix_shows_its_counts_true_classes_downwards():
     assert axis.get_ylabel() == "true class"
 
 
-def test_class_names_are_drawn_as_written_and_not_as_formulas() -> None:
-    names = ["$20__x^$", "$5-$10"]
-    black = np.zeros((2, 4, 4, 3), dtype=np.uint8)
-    for figure in (plots.confusion(np.eye(2, dtype=np.int64), names), plots.pictures(black, names)):
+def drawn(text: str, **options: Any) -> np.ndarray:
+    """The pixels of a figure that holds nothing but a text."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4, 1), dpi=50)
+    figure.text(0.1, 0.4, text, **options)
+    canvas = matplotlib.backends.backend_agg.FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
+
+
+@pytest.mark.parametrize("name", ["$20__x^$", "$5-$10", "$1_front", "\\$5", "$10 \\ new", "50 %_a|b", "a$b$c$"])
+def test_a_name_is_drawn_as_written_and_not_as_a_formula(name: str) -> None:
+    np.testing.assert_array_equal(drawn(plots.as_written(name)), drawn(name, parse_math=False))
+
+
+def test_every_name_in_a_figure_is_drawn_as_written() -> None:
+    names = ["$20__x^$", "$5-$10 \udce4\n\x07"]
+    safe = [plots.as_written(name) for name in names]
+    black, right = np.zeros((2, 4, 4, 3), dtype=np.uint8), np.zeros((2, 1))
+    rates = learning_rates.RangeTest(np.array([1e-4, 1e-3]), np.array([2.0, 1.1]), np.array([1.9, 1.2]), 1e-4)
+    data = calibration.reliability([0, 1], [[0.9, 0.1], [0.2, 0.8]])
+    trials = [{name: place for name, place in zip(names, names[::-1], strict=True)}] * 2
+    for figure in (
+        plots.confusion(np.eye(2, dtype=np.int64), names),
+        plots.pictures(black, names, side=3),
+        plots.by_seed(dict.fromkeys(names, [0.5]), ["black"] * 2, "accuracy", 0.5),
+        plots.curves(names, {name: {names[0]: right.T, names[1]: [0.5]} for name in names}, "", ""),
+        plots.reliability(dict.fromkeys(names, data)),
+        plots.range_test(dict.fromkeys(names, rates)),
+        plots.slices(trials, [0.1, 0.2], dict.fromkeys(names, 0.5), "loss"),
+    ):
         figure.canvas.draw()
-        texts = [text for text in figure.findobj(Text) if text.get_text() in names]
-        assert len(texts) >= 2 and not any(text.get_parse_math() for text in texts)
+        texts = [text.get_text() for text in figure.findobj(Text)]
+        for name, shown in zip(names, safe, strict=True):
+            assert any(shown in text for text in texts) and not any(name in text for text in texts)
+
+
+@pytest.mark.parametrize("character", ["\ufff0", "\U0010fffd", "\ue123"])
+def test_characters_that_no_font_has_become_codes_and_are_warned_of_once(
+    character: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    plots._warn_of_missing_font.cache_clear()
+    figure = plots.pictures(np.zeros((30, 4, 4, 3), dtype=np.uint8), [f"rose {character}{n}" for n in range(30)])
+    figure.canvas.draw()
+    assert [str(warning.message).split(" some ")[0] for warning in recwarn] == ["No installed font has"]
+    assert f"{ord(character):x}" in figure.axes[0].get_title()
+
+
+def test_a_long_name_keeps_its_ends() -> None:
+    figure = plots.confusion(np.eye(2, dtype=np.int64), [f"{'x' * 300}{end}" for end in "ab"])
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert [text[-1] for text in shown] == ["a", "b"] and max(map(len, shown)) <= 40
 
 
 def test_a_heat_map_brightens_a_picture_where_it_is_hot():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
+import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from tlutils import settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +41,20 @@ _MARKERS = "os^DvPX"
 # Between two labels at the right end of a panel of `curves`, whose height is 1: one line of text.
 _LINE_OF_TEXT = 0.07
 
+# Fonts of the usual systems with the characters that matplotlib's own lacks: Chinese, Japanese, Korean, Indian and
+# other scripts, symbols. In colour no font can be drawn, so emoji come from the black ones.
+_MORE_FONTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans SC", "WenQuanYi Micro Hei"),
+    *("WenQuanYi Zen Hei", "Droid Sans Fallback", "Noto Sans", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Emoji"),
+    *("Symbola", "Unifont"),
+    *("PingFang SC", "Hiragino Sans", "Hiragino Sans GB", "Apple SD Gothic Neo", "Arial Unicode MS"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Nirmala UI", "Leelawadee UI", "Segoe UI", "Segoe UI Symbol"),
+)
+
+# Characters of a name that are drawn, and of one beside a matrix.
+_LONGEST = 60
+_LONGEST_TICK = 32
+
 # From a panel's title to its labels, from a label to what was measured; see `curves`.
 Panels = Mapping[str, Mapping[str, ArrayLike]]
 
@@ -62,6 +80,7 @@ def subplots(rows: int = 1, columns: int = 1, *, width: float = 8.0, height: flo
             "figure.dpi": 100,
             "savefig.dpi": 100,
             "font.size": 10.5,
+            "font.family": ["sans-serif", *_more_fonts()],
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.titlelocation": "left",
@@ -73,6 +92,69 @@ def subplots(rows: int = 1, columns: int = 1, *, width: float = 8.0, height: flo
         }
     )
     return plt.subplots(rows, columns, figsize=(width, height), layout="constrained")
+
+
+def as_written(text: object, most: int = _LONGEST) -> str:
+    r"""Return a reader's text in the form in which matplotlib draws it as it is written.
+
+    Every name of a class, a file, a domain or a method goes through here on its way into a figure. A dollar begins no
+    formula; control characters and bytes that are not UTF-8 stand as their codes, and so do, after one warning, the
+    characters that no installed font has; a long text loses its middle. Line breaks stay.
+
+    Parameters
+    ----------
+    text : object
+        Made a str.
+    most : int
+        Characters of each line.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(as_written("50 $"), as_written("a much longer name than fits", most=11))
+    50 \$ a muc… fits
+    """
+    lines = (settings.printable(line, most) for line in str(text).split("\n"))
+    return "\n".join("".join(map(_drawable, line)) for line in lines).replace("$", r"\$")
+
+
+def _drawable(character: str) -> str:
+    if ord(character) < 0x250 or any(font.get_char_index(ord(character)) for font in _fonts()):
+        return character
+    if character in "\u200d\ufe0e\ufe0f":  # They only join the characters of an emoji, or choose its form.
+        return ""
+    _warn_of_missing_font()
+    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+
+
+@functools.cache
+def _more_fonts() -> tuple[str, ...]:
+    """Those of the fonts above that are installed."""
+    from matplotlib import font_manager
+
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return tuple(name for name in _MORE_FONTS if name in installed)
+
+
+@functools.cache
+def _fonts() -> tuple[Any, ...]:
+    from matplotlib import font_manager
+
+    families = ("sans-serif", *_more_fonts())
+    paths = (font_manager.findfont(font_manager.FontProperties(family=[name])) for name in families)
+    return tuple(font_manager.get_font(path) for path in paths)
+
+
+@functools.cache
+def _warn_of_missing_font() -> None:
+    warnings.warn(
+        "No installed font has some characters of the names in these figures, so their codes are drawn. Install a font "
+        f"that has them, such as {_MORE_FONTS[0]} or Noto Emoji, and start again.",
+        stacklevel=6,
+    )
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -127,7 +209,7 @@ def pictures(
         RGB from 0 to 255, or from 0 to 1 if they are floats. A map without colours is drawn dark for its smallest value
         and bright for its largest. Sizes may differ.
     titles : sequence of str
-        One for each picture, or none.
+        One for each picture, or none; shortened to what fits above it.
     columns : int
         Pictures in a row.
     colours : sequence of str
@@ -148,8 +230,9 @@ def pictures(
             axis.imshow(images[index], cmap="inferno", interpolation="nearest")
             if len(titles):
                 colour = colours[index] if len(colours) else "black"
-                # A reader's class may be called $5-$10.
-                axis.set_title(titles[index], fontsize=8, color=colour, loc="center", parse_math=False)
+                # At this size some 17 characters are an inch wide.
+                title = as_written(titles[index], max(16, round(17 * side)))
+                axis.set_title(title, fontsize=8, color=colour, loc="center")
     return figure
 
 
@@ -217,7 +300,7 @@ def band(
     # The line's mark stands before its label, which may be beside the end of another line.
     before = offset_copy(axis.transData, axis.get_figure(root=True), x=14, units="points")
     axis.scatter(x[-1], beside, s=20, color=colour, marker=marker, transform=before, clip_on=False)
-    axis.annotate(f"     {label}", (x[-1], beside), va="center", annotation_clip=False)
+    axis.annotate(f"     {as_written(label)}", (x[-1], beside), va="center", annotation_clip=False)
 
 
 def curves(ticks: Sequence[object], panels: Panels, xlabel: str, ylabel: str) -> Figure:
@@ -239,8 +322,8 @@ def curves(ticks: Sequence[object], panels: Panels, xlabel: str, ylabel: str) ->
     """
     figure, axes = subplots(1, len(panels), width=max(8.0, 5.0 * len(panels)))
     for axis, (title, ways) in zip(np.ravel(axes), panels.items(), strict=True):
-        axis.set(title=title, xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.03))
-        axis.set_xticks(range(len(ticks)), ticks)
+        axis.set(title=as_written(title), xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.03))
+        axis.set_xticks(range(len(ticks)), [as_written(tick, _LONGEST_TICK) for tick in ticks])
         means = {label: _mean(runs, len(ticks)) for label, runs in ways.items()}
         heights = _apart([mean[-1] for mean in means.values()])
         free = itertools.cycle(("light", "accent", "warning"))
@@ -250,7 +333,8 @@ def curves(ticks: Sequence[object], panels: Panels, xlabel: str, ylabel: str) ->
             colour = "black" if meaning == "guessing" else COLOURS[meaning if meaning in COLOURS else next(free)]
             if np.ndim(runs) == 1:
                 axis.plot(means[label], color=colour, linewidth=1.5, linestyle="--")
-                axis.annotate(f"     {label}", (len(ticks) - 1, height), va="center", annotation_clip=False)
+                text = f"     {as_written(label)}"
+                axis.annotate(text, (len(ticks) - 1, height), va="center", annotation_clip=False)
             else:
                 band(axis, range(len(ticks)), np.asarray(runs), label, colour, height=height, marker=marker)
     return figure
@@ -302,7 +386,8 @@ def by_seed(
         # Rounded as pandas rounds, so that a table beside the figure shows the same number.
         axis.text(1.02, row, f"{np.round(mean, 2):.2f}", va="center")
     axis.axvline(chance, color="black", linewidth=1, linestyle=":")
-    axis.set(yticks=range(len(results)), yticklabels=results, xlim=(0, 1), ylim=(len(results) - 0.5, -0.5))
+    axis.set_yticks(range(len(results)), [as_written(name) for name in results])
+    axis.set(xlim=(0, 1), ylim=(len(results) - 0.5, -0.5))
     axis.set_xlabel(f"{label} (dot: {dot}; bar: mean; dotted line: guessing)")
     return figure
 
@@ -324,11 +409,12 @@ def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
 
     side = max(3.6, 0.55 * len(class_names))
     figure, axis = subplots(width=side + 1, height=side)
-    display = ConfusionMatrixDisplay(matrix, display_labels=class_names)
+    names = [as_written(name, _LONGEST_TICK) for name in class_names]
+    display = ConfusionMatrixDisplay(matrix, display_labels=names)
     display.plot(cmap="Blues", colorbar=False, values_format="d", ax=axis)
     axis.set(xlabel="predicted class", ylabel="true class")
-    axis.set_xticks(range(len(class_names)), class_names, rotation=30, ha="right", parse_math=False)
-    axis.set_yticks(range(len(class_names)), class_names, parse_math=False)
+    axis.set_xticks(range(len(names)), names, rotation=30, ha="right")
+    axis.set_yticks(range(len(names)), names)
     axis.grid(False)
     return figure
 
@@ -375,7 +461,7 @@ def reliability(models: Mapping[str, Reliability]) -> Figure:
         for x, y, count in zip(left + widths / 2, np.maximum(accuracy, confidence), data.counts[filled], strict=True):
             axis.annotate(f"{count}", (x, y), (0, 3), textcoords="offset points", ha="center", fontsize=8)
         axis.plot([0, 1], [0, 1], color="black", linewidth=1, linestyle=":")
-        axis.set(xlim=(0, 1), ylim=(0, 1.08), title=f"{name}: ECE {data.ece:.3f}")
+        axis.set(xlim=(0, 1), ylim=(0, 1.08), title=f"{as_written(name)}: ECE {data.ece:.3f}")
         axis.set_xlabel("confidence (dash: its mean in the bin)")
         axis.set_ylabel("accuracy (number: pictures)")
     return figure
@@ -410,7 +496,7 @@ def range_test(tests: Mapping[str, RangeTest], suggest: bool = True) -> Figure:
             axis.axvline(test.diverged, color=COLOURS["warning"], linestyle=":")
             where = {"xy": (test.diverged, 0.92), "xycoords": ("data", "axes fraction")}
             axis.annotate("diverged", **where, rotation=90, ha="right", va="top", color=COLOURS["warning"])
-        axis.set(title=name, xlabel="learning rate (log scale)", ylabel="loss of the batch")
+        axis.set(title=as_written(name), xlabel="learning rate (log scale)", ylabel="loss of the batch")
     # One scale for all, so that a flat curve near zero looks flat.
     top = max(axis.get_ylim()[1] for axis in figure.axes)
     for axis in figure.axes:
@@ -451,8 +537,8 @@ def slices(
         else:
             places = sorted(set(values), key=lambda value: (str(type(value)), value))
             axis.plot([places.index(value) for value in values], scores, ".", color=COLOURS["transferred"], alpha=0.6)
-            axis.set_xticks(range(len(places)), [str(place) for place in places], fontsize=8)
+            axis.set_xticks(range(len(places)), [as_written(place, _LONGEST_TICK) for place in places], fontsize=8)
             axis.set_xlim(-0.5, len(places) - 0.5)
-        axis.set(title=f"{name}: {share:.0%}", xlabel=name)
+        axis.set(title=f"{as_written(name)}: {share:.0%}", xlabel=as_written(name))
     np.ravel(axes)[0].set_ylabel(label)
     return figure

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,9 @@ _STDERR = threading.RLock()
 
 # Names in a message, and classes in a table, before the rest becomes a count.
 NAMED_AT_MOST = 10
+
+# Unicode's marks for the direction of writing; they would turn the text that follows a name.
+_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class UserError(Exception):
@@ -218,6 +222,41 @@ def listed(names: Sequence[str], separator: str = ", ") -> str:
     """
     rest = [f"and {len(names) - NAMED_AT_MOST} more"] if len(names) > NAMED_AT_MOST else []
     return separator.join([*names[:NAMED_AT_MOST], *rest])
+
+
+def printable(text: str, most: int | None = None) -> str:
+    r"""Show a name that came from outside so that it can stand in a message, a table, a file and a figure.
+
+    Bytes of a file name that are not UTF-8, control characters and marks that turn the direction of writing stand as
+    their codes; everything else stays as it is.
+
+    Parameters
+    ----------
+    text : str
+    most : int, optional
+        Characters; a longer text loses its middle, since names often differ at their ends.
+
+    Examples
+    --------
+    >>> printable(b"gr\xfcn".decode("utf-8", "surrogateescape"))
+    'gr\\xfcn'
+    >>> printable("one\ntwo"), printable("abcdefghijklmnopqrstuvwxyz", most=11)
+    ('one\\x0atwo', 'abcde…vwxyz')
+    """
+    shown = "".join(map(_shown, text)) if not (text.isascii() and text.isprintable()) else text
+    if most is not None and len(shown) > most:
+        end = (most - 1) // 2
+        shown = f"{shown[: most - 1 - end]}…{shown[len(shown) - end :]}"
+    return shown
+
+
+def _shown(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # How Python carries a byte that is not UTF-8.
+        return f"\\x{code - 0xDC00:02x}"
+    if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNING:
+        return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    return character
 
 
 @contextlib.contextmanager

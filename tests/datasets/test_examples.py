@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +97,10 @@ def test_attributes_that_do_not_fit_are_refused(labels: list[int], groups: list[
         datasets.Dataset("odd", np.zeros((3, 4, 4, 3), dtype=np.uint8), *rest, False, extra)
     with pytest.raises(ValueError, match=f"odd: .*{message}"):
         datasets.Sentences("odd", ("a", "b", "c"), *rest, extra)
+
+
+def test_sides_of_a_ready_made_split_fit_the_pictures(flowers: datasets.Dataset):
+    with pytest.raises(ValueError, match="'ready_made': 1"):
+        dataclasses.replace(flowers, ready_made=np.array(["train"]))
+    with pytest.raises(ValueError, match="must be train, validation or test, got .*val"):
+        dataclasses.replace(flowers, ready_made=np.array(["train", "val"] * 5))

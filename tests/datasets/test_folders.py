@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 from own_pictures import noise, save
 from PIL import Image
 
@@ -28,14 +30,62 @@ def test_sub_folders_are_the_classes_in_the_order_of_their_names(folder: Path):
     assert len(set(dataset.groups.tolist())) == 8
 
 
-def test_hidden_files_and_other_files_are_passed_over_in_silence(folder: Path):
-    (folder / "LICENCE.txt").write_text("free")
-    (folder / "cat" / "notes.txt").write_text("good cats")
-    (folder / "cat" / "._0.png").write_bytes(b"macOS leaves these behind")
-    (folder / ".ipynb_checkpoints").mkdir()
+def test_hidden_files_and_what_systems_leave_behind_are_passed_over_in_silence(folder: Path):
+    for name in ("Thumbs.db", "cat/._0.png", "cat/desktop.ini", "dog/.DS_Store", "dog/0.png:Zone.Identifier"):
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    for name in (".ipynb_checkpoints", "__MACOSX", "lost+found", "$RECYCLE.BIN", "System Volume Information", ".git"):
+        save(folder / name / "0.png", noise(77))
+    save(folder / "cat" / "@eaDir" / "0.png" / "SYNOPHOTO_THUMB_M.png", noise(78))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        dataset = datasets.from_folder(folder)
+    assert len(dataset) == 8
+    assert sum(dataset.report.junk.values()) == 12 and not dataset.report.passed_over
+
+
+def test_files_that_are_no_pictures_are_counted_by_folder_suffix_and_kind(folder: Path):
+    (folder / "LICENCE.txt").write_text("free")
+    for number in range(3):
+        (folder / "cat" / f"notes {number}.csv").write_text("good;cats")
+    save(folder / "overview.png", noise(77))
+    (folder / "dog" / "film").write_bytes(b"\0\0\0\x20ftypisom" + bytes(100))
+    with pytest.warns(datasets.FolderNote) as caught:
+        dataset = datasets.from_folder(folder)
+    [text] = [str(warning.message) for warning in caught]
+    assert text.startswith("6 files passed over: 3 .csv (text) in cat, ")
+    assert "1 .txt (text) in the folder itself" in text
+    assert "1 .png (beside the class folders) in the folder itself" in text
+    assert "1 without suffix (a video) in dog" in text and "Save the frames" in text
+    assert sum(dataset.report.passed_over.values()) == 6 and dataset.report.notes == (text,)
+
+
+def test_what_was_passed_over_in_many_folders_is_still_one_short_message(tmp_path: Path):
+    for number in range(60):
+        save(tmp_path / f"class {number}" / "1.png", noise(number))
+        (tmp_path / f"class {number}" / f"{number}.csv").write_text("a;b")
+    with pytest.warns(datasets.FolderNote, match=r"^60 files passed over: 60 \.csv \(text\)\.$"):
+        datasets.from_folder(tmp_path)
+
+
+def test_ten_thousand_empty_files_make_one_short_message(folder: Path):
+    for number in range(10_000):
+        (folder / "cat" / f"empty {number}.jpg").touch()
+    with pytest.warns(datasets.UnreadablePicture, match="^10000 files unreadable") as caught:
         assert len(datasets.from_folder(folder)) == 8
+    assert len(caught) == 1 and len(str(caught[0].message)) < 1000
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".JPG", ".jpg_large", "", ".txt", ".HEIC"])
+def test_a_jpeg_is_a_picture_whatever_it_is_called(folder: Path, suffix: str):
+    Image.fromarray(noise(7)).save(folder / "cat" / f"more{suffix}", "JPEG")
+    assert datasets.from_folder(folder).counts.tolist() == [5, 4]
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("RGB", ".ppm"), ("L", ".pgm"), ("1", ".pbm")])
+def test_portable_pixmaps_are_read(folder: Path, mode: str, suffix: str):
+    for name in ("cat", "dog"):
+        Image.fromarray(noise(ord(name[0]))).convert(mode).save(folder / name / f"more{suffix}")
+    assert datasets.from_folder(folder).counts.tolist() == [5, 5]
 
 
 def test_every_usual_picture_format_is_read(folder: Path):
@@ -47,14 +97,16 @@ def test_every_usual_picture_format_is_read(folder: Path):
 
 
 def test_names_outside_ascii_and_with_blanks_are_kept(folder: Path):
-    save(folder / "žluťoučký kůň 馬" / "naïve photo.png", noise(7))
+    for number, name in enumerate(("naïve photo.png", "🌹. .png", "z .png")):
+        save(folder / "žluťoučký kůň 馬" / name, noise(7 + number))
     dataset = datasets.from_folder(folder)
     assert dataset.class_names == ("cat", "dog", "žluťoučký kůň 馬")
     assert np.array_equal(dataset.pictures.resized(12)[8], noise(7))
 
 
 def test_an_accent_written_as_its_own_character_gives_the_same_class_name(folder: Path):
-    save(folder / "e\N{COMBINING ACUTE ACCENT}te" / "a.png", noise(7))
+    for number in range(3):
+        save(folder / "e\N{COMBINING ACUTE ACCENT}te" / f"{number}.png", noise(7 + number))
     assert datasets.from_folder(folder).class_names[2] == "\N{LATIN SMALL LETTER E WITH ACUTE}te"
 
 
@@ -75,8 +127,9 @@ def test_damaged_files_are_named_with_the_reason_and_left_out(folder: Path):
     text = str(warning.message)
     assert text.startswith("4 files unreadable")
     assert "cat/cut short.jpg (image file is truncated" in text
-    for name in ("cat/no picture.jpg", "dog/empty.png", "dog/telephone.heic"):
-        assert f"{name} (not a picture that Pillow knows)" in text
+    assert "cat/no picture.jpg (not a picture but text)" in text
+    assert "dog/empty.png (an empty file)" in text and "dog/telephone.heic (HEIC)" in text
+    assert "Convert HEIC files to JPEG" in text and "Fetch or copy empty files again." in text
     assert str(folder) not in text
     assert Path(warning.filename).name == Path(__file__).name
 
@@ -105,6 +158,123 @@ def test_a_class_without_readable_pictures_is_named_and_left_out(folder: Path):
     (folder / "bird").mkdir()
     with pytest.warns(datasets.UnreadablePicture, match="1 class folder without a readable picture .*: bird"):
         assert datasets.from_folder(folder).class_names == ("cat", "dog")
+
+
+def test_bytes_that_are_no_utf8_stand_as_codes_everywhere(tmp_path: Path):
+    root = os.fsencode(tmp_path)
+    for number, name in enumerate((b"k\xe4tzchen", b"hund")):
+        os.makedirs(root + b"/" + name)
+        for index in range(4):
+            Image.fromarray(noise(10 * number + index)).save(os.fsdecode(root + b"/" + name + b"/\xb1_%d.png" % index))
+        Path(os.fsdecode(root + b"/" + name + b"/\xfc.jpg")).write_bytes(b"bad")
+    with pytest.warns(datasets.UnreadablePicture) as caught:
+        dataset = datasets.from_folder(tmp_path)
+    assert dataset.class_names == ("hund", "k\\xe4tzchen")
+    assert dataset.pictures[:].shape == (8, 64, 64, 3)
+    for text in (repr(dataset), dataset._repr_html_(), str(dataset.report), *(str(w.message) for w in caught)):
+        text.encode()
+
+
+def test_numbered_classes_stand_in_their_natural_order(tmp_path: Path):
+    for number, name in enumerate(("10", "2", "1", "nan", "fold 9", "fold 10")):
+        save(tmp_path / name / "a.png", noise(number))
+    dataset = datasets.from_folder(tmp_path)
+    assert dataset.class_names == ("1", "2", "10", "fold 9", "fold 10", "nan")
+    assert [dataset.class_names[label] for label in dataset.labels] == list(dataset.class_names)
+
+
+def test_a_class_that_no_split_could_take_is_left_out_with_a_word(folder: Path):
+    save(folder / "bird" / "a.png", noise(7))
+    save(folder / "bird" / "b.png", noise(8))
+    save(folder / "bird" / "same as b.png", noise(8))
+    with pytest.warns(datasets.FolderNote, match=r"Left out, .* needs three .*: 'bird' \(3\)"):
+        dataset = datasets.from_folder(folder)
+    assert dataset.class_names == ("cat", "dog") and len(dataset) == dataset.report.read == 8
+    datasets.split(dataset, labels_per_class=1, seed=0)
+
+
+def test_classes_that_look_the_same_are_named(folder: Path):
+    for number in range(3):
+        save(folder / "Cat " / f"{number}.png", noise(50 + number))
+    with pytest.warns(datasets.FolderNote, match="differ only in case, blanks or dots: 'Cat ' and 'cat'"):
+        assert datasets.from_folder(folder).class_names == ("Cat ", "cat", "dog")
+
+
+def test_very_small_and_very_long_pictures_are_read_and_named(folder: Path):
+    save(folder / "cat" / "dot.png", np.full((1, 1, 3), 9, dtype=np.uint8))
+    save(folder / "dog" / "strip.png", np.random.default_rng(0).integers(0, 256, (10, 30_000, 3), dtype=np.uint8))
+    with pytest.warns(datasets.FolderNote) as caught:
+        dataset = datasets.from_folder(folder)
+    said = " ".join(str(warning.message) for warning in caught)
+    assert (
+        "1 picture under 8 pixels high or wide: cat/dot.png" in said and "in the middle is seen: dog/strip.png" in said
+    )
+    assert dataset.report.sizes == {"smallest": (1, 1), "median": (12, 12), "largest": (30_000, 10)}
+
+
+def test_a_report_tells_what_a_folder_holds(folder: Path):
+    Image.fromarray(noise(0)).convert("L").save(folder / "dog" / "grey.jpg")
+    save(folder / "cat" / "again.bmp", noise(3))
+    report = datasets.from_folder(folder).report
+    assert (report.read, report.exact_duplicates, report.ready_made) == (10, 1, {})
+    assert report.formats == {"PNG": 8, "JPEG": 1, "BMP": 1} and report.modes == {"RGB": 9, "L": 1}
+    assert report.depths == {"8 bits": 10}
+    for part in ("10 pictures read", "PNG (8), BMP (1), JPEG (1)", "median 12x12", "1 exact"):
+        assert part in str(report)
+
+
+# Shortcuts
+
+
+def two_classes(
+    folder: Path, first: Callable[[int], Image.Image], second: Callable[[int], Image.Image], suffixes="png png"
+):
+    for name, draw, suffix in zip(("healthy", "ill"), (first, second), suffixes.split(), strict=True):
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            draw(number + 100 * len(name)).save(folder / name / f"{number}.{suffix}")
+
+
+def colour(number: int, side: int = 12) -> Image.Image:
+    return Image.fromarray(noise(number, side))
+
+
+@pytest.mark.parametrize(
+    ("second", "suffixes", "told"),
+    [
+        (
+            lambda n: Image.fromarray(noise(n)[..., 0].astype(np.uint16) * 200),
+            "png png",
+            "bit depth (16 bits for 'ill'",
+        ),
+        (lambda n: colour(n).convert("L"), "png png", "mode (RGB for 'healthy', L for 'ill'"),
+        (lambda n: colour(n, 14), "png png", "size (12x12 for 'healthy', 14x14 for 'ill'"),
+        (colour, "png bmp", "file format (PNG for 'healthy', BMP for 'ill'"),
+        (colour, "tif tiff", "suffix (.tif for 'healthy', .tiff for 'ill'"),
+    ],
+)
+def test_a_property_of_the_files_that_tells_the_class_is_warned_of(
+    tmp_path: Path, second: Callable[[int], Image.Image], suffixes: str, told: str
+):
+    two_classes(tmp_path / "scans", colour, second, suffixes)
+    with pytest.warns(datasets.Shortcut) as caught:
+        datasets.from_folder(tmp_path / "scans")
+    text = next(str(warning.message) for warning in caught if warning.category is datasets.Shortcut)
+    assert all(part in text for part in told.replace(" (", ", ").split(", "))
+
+
+def test_a_threshold_on_the_size_that_tells_the_class_is_warned_of(tmp_path: Path):
+    two_classes(tmp_path / "a", lambda n: colour(n, 20 + n % 12), lambda n: colour(n, 40 + n % 12))
+    with pytest.warns(datasets.Shortcut, match="sizes .*for 'healthy'"):
+        datasets.from_folder(tmp_path / "a")
+
+
+def test_properties_that_say_nothing_of_the_class_are_no_shortcut(tmp_path: Path):
+    two_classes(tmp_path / "a", lambda n: colour(n, 20 + n % 7), lambda n: colour(n, 20 + n % 7))
+    Image.fromarray(noise(1)).convert("L").save(tmp_path / "a" / "ill" / "grey.jpg")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        datasets.from_folder(tmp_path / "a")
 
 
 # Errors
@@ -206,6 +376,14 @@ def test_a_duplicate_joins_two_groups_into_one(tmp_path: Path):
     assert len({ann, cat, dan}) == 3
 
 
+def test_of_alternatives_the_parenthesis_that_caught_something_counts(tmp_path: Path):
+    for number, name in enumerate(["person1-a", "person1-b", "IM-0002"]):
+        save(tmp_path / "ill" / f"{name}.png", noise(number))
+        save(tmp_path / "well" / f"{name}.png", noise(10 + number))
+    groups = datasets.from_folder(tmp_path, groups=r"^(?:IM-(\d+)|person(\d+))").groups
+    assert groups[1] == groups[2] != groups[0] == groups[3]
+
+
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
@@ -220,6 +398,64 @@ def test_an_unfit_group_expression_is_explained(folder: Path, pattern: str, mess
         datasets.from_folder(folder, groups=pattern)
     assert repr(pattern) in str(caught.value)
     assert message in str(caught.value)
+
+
+def photograph(number: int) -> Image.Image:
+    """One of 20 parts of scikit-image's photographs of an astronaut and of a cup of coffee."""
+    part = [skimage.data.astronaut, skimage.data.coffee][number % 2]()[number // 10 * 200 :, number % 10 // 2 * 70 :]
+    return Image.fromarray(part[:128, :128])
+
+
+def test_nearly_the_same_pictures_share_a_group_and_others_do_not(tmp_path: Path):
+    for name, start in (("cat", 0), ("dog", 10)):
+        (tmp_path / name).mkdir()
+        for number in range(8):
+            photograph(start + number).save(tmp_path / name / f"{number}.png")
+    photograph(0).resize((80, 80)).save(tmp_path / "dog" / "small.png")
+    photograph(1).save(tmp_path / "cat" / "pressed.jpg", quality=40)
+    Image.fromarray(np.asarray(photograph(2)) // 10 * 9).save(tmp_path / "cat" / "darker.png")
+    dataset = datasets.from_folder(tmp_path)
+    names = [f"{path.parent.name}/{path.name}" for path in dataset.pictures.paths]
+    group = dict(zip(names, dataset.groups.tolist(), strict=True))
+    assert group["cat/0.png"] == group["dog/small.png"]
+    assert group["cat/1.png"] == group["cat/pressed.jpg"] and group["cat/2.png"] == group["cat/darker.png"]
+    assert len(set(group.values())) == 16
+    assert dataset.report.near_duplicates == 3
+
+
+def test_a_fixed_camera_whose_pictures_are_all_alike_makes_no_single_group(tmp_path: Path):
+    for name in ("empty", "full"):
+        for number in range(6):
+            pixels = np.asarray(photograph(0)).copy()
+            pixels[number : number + 2, number : number + 2] = 255 * (name == "full")
+            save(tmp_path / name / f"{number}.png", pixels)
+    with pytest.warns(datasets.FolderNote, match="so many that these make no groups .*only exact copies"):
+        dataset = datasets.from_folder(tmp_path)
+    assert len(set(dataset.groups.tolist())) == 12
+    datasets.split(dataset, labels_per_class=2, seed=0)
+
+
+# Files named elsewhere
+
+
+def test_files_and_labels_from_elsewhere_are_read_in_their_order(folder: Path):
+    pairs = [(folder / "dog" / "1.png", "b"), (folder / "cat" / "2.png", "a"), (folder / "dog" / "0.png", "b")]
+    dataset = datasets.from_files(pairs, "table", groups=["x", "y", "x"], ready_made=["train", "Test", "validation"])
+    assert (dataset.name, dataset.class_names, dataset.labels.tolist()) == ("table", ("a", "b"), [1, 0, 1])
+    assert dataset.groups.tolist() == [0, 1, 0] and dataset.ready_made.tolist() == ["train", "test", "validation"]
+    assert np.array_equal(dataset.pictures.resized(12)[1], noise(2))
+    by_name = datasets.from_files(pairs, "table", groups=r"^(\d)")
+    assert len(set(by_name.groups.tolist())) == 3
+
+
+def test_a_file_that_is_not_there_is_named_and_a_side_that_is_none_refused(folder: Path):
+    pairs = [(folder / "cat" / f"{number}.png", str(number % 2)) for number in range(5)]
+    with pytest.warns(datasets.UnreadablePicture, match=r"^1 file unreadable and left out: 4\.png \(No such file"):
+        assert len(datasets.from_files(pairs, "table")) == 4
+    with pytest.raises(UserError, match="cannot be 'later', 'nan'; call it train, validation or test"):
+        datasets.from_files(pairs, "table", ready_made=["train", "test", "train", "nan", "later"])
+    with pytest.raises(UserError, match="no readable picture"):
+        datasets.from_files([], "table")
 
 
 # Domains

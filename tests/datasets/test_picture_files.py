@@ -162,3 +162,136 @@ def test_the_fingerprint_of_an_array_depends_on_every_pixel_and_the_shape():
     variants = [array, changed, array[::-1], array[:1], array.reshape(2, 6, 24, 3), array.astype(np.int16)]
     assert len({picture_files.fingerprint(variant) for variant in variants}) == len(variants)
     assert picture_files.fingerprint(np.asfortranarray(array)) == picture_files.fingerprint(array)
+
+
+# More than eight bits
+
+
+def stretched(dataset: datasets.Dataset) -> np.ndarray:
+    return dataset.pictures.resized(12)[:][..., 0]
+
+
+@pytest.mark.parametrize(("dtype", "suffix"), [(np.uint16, "png"), (np.int32, "tif"), (np.float32, "tif")])
+def test_deep_pictures_are_stretched_by_the_range_of_their_data_set(tmp_path: Path, dtype: type, suffix: str):
+    """A picture of half the brightness stays half as bright."""
+    rng = np.random.default_rng(0)
+    bright = rng.permutation(np.linspace(0, 4000, 144)).reshape(12, 12).astype(dtype)
+    for label in ("ill", "well"):
+        for part in (1, 2, 4):
+            turned = bright if label == "ill" else bright.T
+            save(tmp_path / label / f"{part}.{suffix}", (turned / part).astype(dtype))
+    with pytest.warns(datasets.FolderNote, match="all are stretched alike, so that 0 becomes black and 4000 white"):
+        dataset = datasets.from_folder(tmp_path)
+    shown = stretched(dataset)
+    for row, part in enumerate((1, 2, 4)):
+        np.testing.assert_allclose(shown[row], bright / part * (255 / 4000), atol=0.6)
+    assert np.array_equal(dataset.subset([2]).pictures.resized(12)[0], dataset.pictures.resized(12)[2])
+
+
+def test_sixteen_bits_that_are_used_in_full_keep_their_white(tmp_path: Path):
+    for label in ("ill", "well"):
+        for number in range(3):
+            save(tmp_path / label / f"{number}.png", noise(number + 10 * len(label))[..., 0].astype(np.uint16) * 200)
+    dataset = datasets.from_folder(tmp_path)
+    assert dataset.pictures.spans == {"16 bits": (0.0, 65535.0)}
+    expected = np.round(noise(30)[..., 0].astype(float) * 200 * (255 / 65535))
+    assert np.array_equal(stretched(dataset)[0], expected)
+
+
+def test_colours_of_twelve_bits_in_sixteen_are_stretched_too(tmp_path: Path):
+    import tifffile
+
+    colours = np.random.default_rng(0).integers(0, 4096, (12, 12, 3)).astype(np.uint16)
+    for label in ("ill", "well"):
+        for number in range(3):
+            (tmp_path / label).mkdir(exist_ok=True)
+            turned = np.rot90(colours, number + 3 * (label == "well"))[..., :: 1 if label == "ill" else -1]
+            tifffile.imwrite(tmp_path / label / f"{number}.tif", turned, photometric="rgb")
+    with pytest.warns(datasets.FolderNote, match="pictures of 16 bits: all are stretched alike"):
+        shown = datasets.from_folder(tmp_path).pictures.resized(12)[0]
+    np.testing.assert_allclose(shown, colours / 16, atol=20)  # Pillow keeps eight of the sixteen bits
+
+
+def test_a_range_belongs_to_the_fingerprint_of_deep_pictures_only(folder: Path):
+    pictures = datasets.from_folder(folder).pictures
+    assert pictures.spans == {}
+    paths, digests = pictures.paths, pictures.digests
+    narrow, wide = (picture_files.PictureFiles(paths, digests, 64, {"16 bits": (0, high)}) for high in (4095, 65535))
+    assert len({one.fingerprint for one in (pictures, narrow, wide)}) == 3
+    assert narrow.resized(32).spans == narrow.subset([0]).spans == narrow.spans
+
+
+def test_a_single_hot_pixel_does_not_darken_a_data_set(tmp_path: Path):
+    rng = np.random.default_rng(1)
+    for number in range(6):
+        values = rng.integers(0, 4096, (64, 64)).astype(np.uint16)
+        values[0, 0] = 30_000
+        save(tmp_path / str(number % 2) / f"{number}.png", values)
+    with pytest.warns(datasets.FolderNote, match="pictures of 16 bits"):
+        low, high = datasets.from_folder(tmp_path).pictures.spans["16 bits"]
+    assert low < 30 and 4050 < high < 4096
+
+
+# Forms of TIFF and PNG
+
+
+def test_of_a_stack_the_first_page_that_is_not_empty_is_read(tmp_path: Path):
+    import tifffile
+
+    pages = np.stack([np.zeros((12, 12), np.uint8), noise(1)[..., 0], noise(2)[..., 0]])
+    for label in ("ill", "well"):
+        for number in range(3):
+            (tmp_path / label).mkdir(exist_ok=True)
+            stack = (pages + number + 10 * len(label)).astype(np.uint8)
+            tifffile.imwrite(tmp_path / label / f"{number}.tif", stack, photometric="minisblack")
+    with pytest.warns(datasets.FolderNote, match=r"6 files with several pages: .*\(page 2 of ill/0\.tif, "):
+        dataset = datasets.from_folder(tmp_path)
+    assert np.array_equal(stretched(dataset)[0], pages[1] + 30)
+
+
+def test_a_stack_of_empty_pages_shows_its_first(tmp_path: Path):
+    path = tmp_path / "empty.tif"
+    Image.new("L", (4, 4), 7).save(path, save_all=True, append_images=[Image.new("L", (4, 4), 9)])
+    assert read_one(path, 4)[0, 0].tolist() == [7, 7, 7] and picture_files.scan(path).page == 1
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_grey_of_sixteen_bits_with_transparency_lies_over_white(tmp_path: Path, planar: str):
+    import tifffile
+
+    grey, opaque = np.full((4, 6), 257 * 100, np.uint16), np.full((4, 6), 65535, np.uint16)
+    opaque[0] = 0
+    both = np.stack([grey, opaque], axis=2 if planar == "contig" else 0)
+    path = tmp_path / "la.tif"
+    tifffile.imwrite(path, both, photometric="minisblack", planarconfig=planar, extrasamples=["unassalpha"])
+    assert read_one(path, 4)[..., 0].tolist() == [[255] * 4, *[[100] * 4] * 3]
+
+
+@pytest.mark.parametrize("channels", [5, 13])
+def test_many_channels_are_counted_with_the_way_out(folder: Path, channels: int, capfd: pytest.CaptureFixture[str]):
+    import tifffile
+
+    bands = np.zeros((12, 12, channels), np.uint16)
+    tifffile.imwrite(folder / "cat" / "bands.tif", bands, photometric="minisblack", planarconfig="contig")
+    with pytest.warns(
+        datasets.UnreadablePicture, match=rf"bands\.tif \({channels} channels\).*one or three that you choose"
+    ):
+        assert len(datasets.from_folder(folder)) == 8
+    assert capfd.readouterr().err == ""
+
+
+def test_long_texts_in_a_png_are_no_fault_up_to_a_bound(folder: Path):
+    from PIL import PngImagePlugin
+
+    for name, length in (("long", 5_000_000), ("bomb", 80_000_000)):
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("parameters", "x" * length, zip=True)
+        Image.fromarray(noise(ord(name[0]))).save(folder / "cat" / f"{name}.png", pnginfo=info)
+    with pytest.warns(datasets.UnreadablePicture, match="^1 file unreadable and left out: cat/bomb.png"):
+        assert len(datasets.from_folder(folder)) == 9
+
+
+def test_a_picture_without_any_number_is_named(folder: Path):
+    save(folder / "cat" / "nothing.tif", np.full((9, 9), np.nan, dtype=np.float32))
+    with pytest.warns(datasets.UnreadablePicture, match=r"cat/nothing\.tif \(no finite pixel value\)"):
+        assert len(datasets.from_folder(folder)) == 8

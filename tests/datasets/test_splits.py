@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -218,3 +219,67 @@ def test_shares_that_leave_a_side_empty_are_refused(validation: float, test: flo
 def test_an_impossible_number_of_labels_is_refused(labels_per_class: object):
     with pytest.raises(UserError, match="labels_per_class=.* must be a whole number of at least 1"):
         datasets.split(with_labels([0, 1] * 20), labels_per_class=labels_per_class, seed=0)
+
+
+# Splits that come with the pictures
+
+
+def with_sides(sides: list[str], labels: list[int], groups: list[int] | None = None) -> datasets.Dataset:
+    return dataclasses.replace(with_labels(labels, groups), ready_made=np.array(sides))
+
+
+@given(SEEDS, SEEDS, st.booleans(), st.booleans())
+def test_a_ready_made_split_is_respected_and_what_it_lacks_comes_from_its_training_pictures(
+    drawn: int, seed: int, has_validation: bool, has_test: bool
+):
+    dataset = with_random_groups(drawn)
+    n_classes = len(dataset.class_names)
+    more = np.tile(np.arange(n_classes), 2 * (has_validation + has_test))
+    sides = ["train"] * len(dataset)
+    sides += ["validation"] * (2 * n_classes * has_validation) + ["test"] * (2 * n_classes * has_test)
+    groups = np.r_[dataset.groups, 1000 + np.arange(len(more))]
+    whole = with_sides(sides, np.r_[dataset.labels, more].tolist(), groups.tolist())
+    split = datasets.split(whole, labels_per_class=None, seed=seed)
+    given_sides = np.array(sides)
+    for name, present in (("validation", has_validation), ("test", has_test)):
+        found = getattr(split, name)
+        if present:
+            assert sorted(found.tolist()) == np.flatnonzero(given_sides == name).tolist()
+        assert set(given_sides[found].tolist()) == {name if present else "train"}
+        assert set(whole.labels[found].tolist()) == set(range(n_classes))
+    assert set(given_sides[split.train].tolist()) == {"train"}
+    parts = [set(whole.groups[part].tolist()) for part in (split.train, split.validation, split.test)]
+    assert sum(map(len, parts)) == len(set.union(*parts))
+    assert sorted(np.concatenate([split.train, split.validation, split.test])) == list(range(len(whole)))
+
+
+def test_draws_of_a_ready_made_split_differ_in_training_only():
+    sides = ["train"] * 60 + ["validation"] * 20 + ["test"] * 20
+    dataset = with_sides(sides, [0, 1] * 50)
+    splits = [datasets.split(dataset, labels_per_class=10, seed=seed, draw=seed) for seed in range(3)]
+    assert len({frozenset(split.train.tolist()) for split in splits}) == 3
+    for split in splits:
+        assert sorted(split.test.tolist()) == list(range(80, 100)) and sorted(split.validation) == list(range(60, 80))
+        assert np.bincount(dataset.labels[split.train]).tolist() == [10, 10]
+    with pytest.raises(UserError, match="labels_per_class=31 is too many.*Give 30 or less"):
+        datasets.split(dataset, labels_per_class=31, seed=0)
+
+
+def test_a_missing_side_of_a_ready_made_split_has_its_share_of_the_training_pictures():
+    dataset = with_sides(["train"] * 100 + ["test"] * 10, [0, 1] * 55)
+    split = datasets.split(dataset, labels_per_class=None, seed=0, validation=0.3)
+    assert [len(split.train), len(split.validation), len(split.test)] == [70, 30, 10]
+
+
+def test_a_class_of_one_training_picture_cannot_share_it_with_a_missing_side():
+    dataset = with_sides(["train"] * 7 + ["test"] * 2, [0, 0, 0, 0, 0, 0, 1, 0, 1])
+    with pytest.raises(UserError, match="1 examples in 1 groups; training and validation need .* at least 2"):
+        datasets.split(dataset, labels_per_class=1, seed=0)
+
+
+@pytest.mark.parametrize("side", ["train", "validation", "test"])
+def test_a_ready_made_side_without_a_class_is_named(side: str):
+    sides = ["train", "validation", "test"] * 8
+    labels = [0 if name == side else number // 3 % 2 for number, name in enumerate(sides)]
+    with pytest.raises(UserError, match=f"ready-made {side} of numbers has no picture of 'class 1'"):
+        datasets.split(with_sides(sides, labels), labels_per_class=1, seed=0)

@@ -2,7 +2,8 @@
 
 from tlutils.datasets.catalogue import CATALOGUE, load
 from tlutils.datasets.examples import Dataset, DoubtfulLabel, Sentences
-from tlutils.datasets.folders import UnreadablePicture, from_domain_folders, from_folder
+from tlutils.datasets.folders import from_domain_folders, from_files, from_folder
+from tlutils.datasets.reports import FolderNote, Report, Shortcut, UnreadablePicture
 from tlutils.datasets.splits import Split, shared, split
 from tlutils.datasets.tables import PassedOver, files_and_labels, from_csv, reviews
 
@@ -11,12 +12,16 @@ __all__ = [
     "Dataset",
     "DoubtfulLabel",
     "PassedOver",
+    "FolderNote",
+    "Report",
     "Sentences",
+    "Shortcut",
     "Split",
     "UnreadablePicture",
     "files_and_labels",
     "from_csv",
     "from_domain_folders",
+    "from_files",
     "from_folder",
     "load",
     "reviews",

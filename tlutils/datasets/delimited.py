@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tlutils import settings
-from tlutils.datasets import file_kinds
+from tlutils.datasets import table_kinds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +114,7 @@ def _content(file: Path, advice: str) -> str:
     except OSError as error:
         why = "it is a folder" if file.is_dir() else f"{error.strerror}; looked from {Path.cwd()}"
         raise settings.UserError(f"'{file}' cannot be read ({why}). {advice}") from error
-    if told := file_kinds.told(file, content[: 2**20]):
+    if told := table_kinds.told(file, content[: 2**20]):
         raise settings.UserError(told)
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     try:

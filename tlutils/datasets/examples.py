@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlutils import settings
-from tlutils.datasets import picture_files
+from tlutils.datasets import decoding, picture_files
 from tlutils.datasets.picture_files import PictureFiles, Pictures
+from tlutils.datasets.reports import Report
 
 
 class DoubtfulLabel(UserWarning):
@@ -102,6 +103,10 @@ class Dataset(Examples):
         Computed by `synthetic`, not photographed.
     truth : dict of str to array
         What only a synthetic world knows, first axis n; empty for real pictures.
+    ready_made : str array, shape (n,), or None
+        The side of a split that came with the pictures: ``"train"``, ``"validation"`` or ``"test"``.
+    report : Report or None
+        What reading the files showed, also in a subset.
     """
 
     noun = "pictures"
@@ -112,13 +117,21 @@ class Dataset(Examples):
     groups: NDArray[np.int64]
     synthetic: bool
     truth: dict[str, NDArray[Any]] = field(default_factory=dict)
+    ready_made: NDArray[np.str_] | None = None
+    report: Report | None = None
 
     def __post_init__(self) -> None:
-        self._require_equal_numbers(pictures=self.pictures, **self.truth)
+        sides = {} if self.ready_made is None else {"ready_made": self.ready_made}
+        self._require_equal_numbers(pictures=self.pictures, **sides, **self.truth)
+        unknown = set(sides.get("ready_made", ())) - {"train", "validation", "test"}
+        if unknown:
+            raise ValueError(f"{self.name}: ready_made must be train, validation or test, got {sorted(unknown)}")
 
     def _contents(self, chosen: NDArray[np.int64]) -> dict[str, Any]:
         pictures = self.pictures.subset(chosen) if isinstance(self.pictures, PictureFiles) else self.pictures[chosen]
-        return {"pictures": pictures, "truth": {key: values[chosen] for key, values in self.truth.items()}}
+        truth = {key: values[chosen] for key, values in self.truth.items()}
+        sides = None if self.ready_made is None else self.ready_made[chosen]
+        return {"pictures": pictures, "truth": truth, "ready_made": sides}
 
     def _title(self) -> str:
         return f"{self.name}: {len(self)} {'synthetic' if self.synthetic else 'real'} pictures"
@@ -158,7 +171,7 @@ class Dataset(Examples):
         resized = np.empty((len(pictures), image_size, image_size, 3), dtype=np.uint8)
 
         def fill(row: int) -> None:
-            resized[row] = picture_files.central_square(Image.fromarray(pictures[row]), image_size)
+            resized[row] = decoding.central_square(Image.fromarray(pictures[row]), image_size)
 
         picture_files.in_threads(fill, range(len(pictures)))
         return resized

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlutils import settings
-from tlutils.datasets import file_kinds
+from tlutils.datasets import table_kinds
 from tlutils.datasets.examples import Dataset, DoubtfulLabel, group_numbers
 from tlutils.datasets.splits import Split
 
@@ -101,7 +101,7 @@ def _arrays(file: Path) -> dict[str, NDArray[Any]]:
     # NumPy takes any file that it does not know for a pickle; an .npz is a zip archive, and so can be told.
     if not zipfile.is_zipfile(file):
         with file.open("rb") as opened:
-            told = file_kinds.told(file, opened.read(4096))
+            told = table_kinds.told(file, opened.read(4096))
         raise settings.UserError(f"{told or f'{file.name} is damaged or no .npz archive.'} {advice}")
     # NumPy, zipfile and zlib raise nearly every kind of exception on damaged archives.
     name = ""

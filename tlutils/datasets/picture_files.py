@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import warnings
@@ -10,20 +9,25 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tlutils import settings
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-PICTURE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-
-# Telephones write these, and Pillow reads them only with luck or a plug-in. They are tried, so that they get named.
-_TRIED_SUFFIXES = (*PICTURE_SUFFIXES, ".avif", ".heic", ".heif")
+from tlutils.datasets import file_kinds
+from tlutils.datasets.copies import Look, look
+from tlutils.datasets.decoding import (
+    SIXTEEN_BITS,
+    Decoded,
+    Spans,
+    UnfitPicture,
+    as_rgb,
+    central_square,
+    decode,
+    open_picture,
+)
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -34,9 +38,8 @@ class PictureFiles:
     """Pictures that stay on disk until they are asked for; indexed like an array of shape (n, size, size, 3).
 
     What is returned is RGB, upright (the camera's EXIF orientation is applied), the central square of the picture,
-    resized with an antialiasing bilinear filter. Transparency is laid over white; 16-bit grey keeps its proportions
-    (65535 becomes 255); 32-bit integers and floats have no agreed white, so their own range is stretched to 0 to 255;
-    of an animation the first frame counts.
+    resized with an antialiasing bilinear filter. Transparency is laid over white. Of an animation the first frame
+    counts, of a stack of pages the first that is not empty. More than 8 bits are stretched from `spans` to 0 to 255.
 
     Parameters
     ----------
@@ -45,13 +48,20 @@ class PictureFiles:
         For each path a hash of its decoded pixels, in full size.
     image_size : int
         Side of the pictures that are returned, in pixels.
+    spans : mapping from a depth ("16 bits", "32 bits", "floats") to (low, high), optional
+        The values that become black and white, one pair for the whole data set, so that a bright picture stays
+        brighter than a dark one. What is missing: 0 to 65535 for 16 bits, and each picture's own range for 32 bits and
+        floats, which have no agreed white.
     """
 
-    def __init__(self, paths: Sequence[Path], digests: Sequence[str], image_size: int) -> None:
+    def __init__(
+        self, paths: Sequence[Path], digests: Sequence[str], image_size: int, spans: Spans = MappingProxyType({})
+    ) -> None:
         settings.require_whole(1, image_size=image_size)
         self.paths = tuple(paths)
         self.image_size = image_size
         self.digests = tuple(digests)
+        self.spans = dict(spans)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -66,8 +76,9 @@ class PictureFiles:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all decoded pixels, their order and the size; file names and formats do not matter."""
-        return hashlib.sha256(f"{self.image_size} {' '.join(self.digests)}".encode()).hexdigest()
+        """SHA-256 of all decoded pixels, their order, size and spans; file names and formats do not matter."""
+        spans = "".join(f" {depth} {low} {high}" for depth, (low, high) in sorted(self.spans.items()))
+        return hashlib.sha256(f"{self.image_size} {' '.join(self.digests)}{spans}".encode()).hexdigest()
 
     def __getitem__(self, index: Index) -> NDArray[np.uint8]:
         positions = np.arange(len(self))[index]
@@ -86,16 +97,16 @@ class PictureFiles:
     def _read(self, position: int) -> NDArray[np.uint8]:
         path = self.paths[position]
         try:
-            return central_square(_decode(path), self.image_size)
+            return central_square(as_rgb(decode(path), self.spans), self.image_size)
         except Exception as error:
             raise settings.UserError(
-                f"{path.parent.name}/{path.name} could be read when its folder was opened and now cannot "
-                f"({_reason(error)}). Bring the file back, or call from_folder again."
+                f"{settings.printable(f'{path.parent.name}/{path.name}')} could be read when its folder was opened and "
+                f"now cannot ({_reason(path, error)[0]}). Bring the file back, or read the folder again."
             ) from error
 
     def resized(self, image_size: int) -> PictureFiles:
         """Return the same files, read at another size (pixels)."""
-        return PictureFiles(self.paths, self.digests, image_size)
+        return PictureFiles(self.paths, self.digests, image_size, self.spans)
 
     def subset(self, indices: Index) -> PictureFiles:
         """Return some of the files, still unread."""
@@ -104,6 +115,7 @@ class PictureFiles:
             [self.paths[position] for position in positions],
             [self.digests[position] for position in positions],
             self.image_size,
+            self.spans,
         )
 
 
@@ -137,39 +149,92 @@ def fingerprint(pictures: NDArray[np.generic] | PictureFiles) -> str:
 
 
 def is_picture(file: Path) -> bool:
-    """Whether a file's suffix is that of a picture, or of one that may turn out to be unreadable."""
-    return file.suffix.lower() in _TRIED_SUFFIXES and not file.is_dir()
+    """Whether a file is a picture by its bytes, also one that cannot be read here."""
+    try:
+        with open_picture(file):
+            return True
+    except Exception:
+        return _kind(file).picture
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scan:
-    """What decoding a file showed: a digest of its pixels, or the reason why there is none."""
+    """What decoding a file showed.
+
+    Attributes
+    ----------
+    digest : str
+        Of the pixels; empty where there are none.
+    reason, way_out : str
+        Why there are none, and what can be done.
+    format, mode : str
+        Pillow's names; MPO, which telephones write, counts as JPEG.
+    depth : str
+        ``"8 bits"``, ``"16 bits"``, ``"32 bits"`` or ``"floats"``.
+    size : (int, int)
+        Width and height.
+    span : (float, float) or None
+        Of more than 8 bits: nearly the least and the greatest value, a thousandth of the pixels on either side apart.
+    page : int
+        Of a stack: which page is shown, from 1; 0 if there is one only.
+    look : Look or None
+        From afar; None of a blank picture.
+    """
 
     digest: str = ""
     reason: str = ""
+    way_out: str = ""
+    format: str = ""
+    mode: str = ""
+    depth: str = "8 bits"
+    size: tuple[int, int] = (0, 0)
+    span: tuple[float, float] | None = None
+    page: int = 0
+    look: Look | None = None
 
 
 def scan(path: Path) -> Scan:
     """Decode a whole file once, to see whether it can be read and what it shows."""
     # Pillow's decoders raise nearly every kind of exception on damaged files; one such file must not stop the others.
     try:
-        picture = _decode(path)
+        found = decode(path)
+        span = None if found.depth == "8 bits" else _span(found)
+        picture = as_rgb(found, {} if span is None else {found.depth: span})
     except Exception as error:
-        return Scan(reason=_reason(error))
+        reason, way_out = _reason(path, error)
+        return Scan(reason=reason, way_out=way_out)
     digest = hashlib.sha256(f"{picture.size} ".encode())
-    digest.update(picture.tobytes())
-    return Scan(digest=digest.hexdigest())
+    if span is None:
+        digest.update(picture.tobytes())
+    else:  # Eight bits of it depend on the span of its data set.
+        digest.update(f"{found.depth} {found.image.mode} ".encode() + found.image.tobytes())
+    return Scan(
+        digest.hexdigest(), "", "", found.format, found.mode, found.depth, picture.size, span, found.page, look(picture)
+    )
 
 
-def central_square(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """Crop the largest central square and resize it to `size` pixels a side, in one step."""
-    from PIL import Image
+def _span(found: Decoded) -> tuple[float, float]:
+    values = found.values()
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        raise UnfitPicture("no finite pixel value", "Replace pictures without a value.")
+    low, high = np.quantile(finite, (0.001, 0.999), method="nearest")
+    return float(low), float(high)
 
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    # Pillow's bilinear filter widens with the reduction, so shrinking does not alias.
-    square = image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
-    return np.asarray(square)
+
+def spans(scans: Sequence[Scan]) -> dict[str, tuple[float, float]]:
+    """Find the range of a data set's values, for each depth of more than 8 bits that occurs; see `PictureFiles`.
+
+    Sixteen bits that are used in full keep their agreed white, 65535.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for one in scans:
+        if one.span is not None:
+            low, high = found.get(one.depth, one.span)
+            found[one.depth] = (min(low, one.span[0]), max(high, one.span[1]))
+    if found.get("16 bits", (0.0, 0.0))[1] > SIXTEEN_BITS[1] / 2:
+        found["16 bits"] = SIXTEEN_BITS
+    return found
 
 
 def in_threads(
@@ -188,49 +253,34 @@ def in_threads(
         return list(tqdm(results, disable=not progress, **options))
 
 
-def _decode(path: Path) -> Image.Image:
-    """Decode a whole picture file to upright 8-bit RGB."""
-    from PIL import Image, ImageOps
-
-    with Image.open(path) as image:
-        limit = Image.MAX_IMAGE_PIXELS
-        # Pillow only warns here, and refuses at twice the limit; several such pictures at once would fill the memory.
-        if limit is not None and image.width * image.height > limit:
-            raise ValueError(f"{image.width * image.height:,} pixels, more than the {limit:,} that are safe to open")
-        image.load()
-        # Damaged EXIF data leaves the orientation unknown; the picture is as good as without any.
-        with contextlib.suppress(Exception):
-            ImageOps.exif_transpose(image, in_place=True)
-        return _as_rgb(image)
+def _kind(path: Path) -> file_kinds.Kind:
+    """What a file is, or unknown where it cannot be read."""
+    try:
+        return file_kinds.of(path)
+    except OSError:
+        return file_kinds.UNKNOWN
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
-    """Bring any mode to 8-bit RGB; Pillow's own conversion would cut high values off instead of scaling them."""
-    from PIL import Image
-
-    if image.mode.startswith("I;16"):
-        scaled = np.asarray(image).astype(np.float64) * (255 / 65535)
-        return Image.fromarray(np.round(scaled).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        values = np.asarray(image, dtype=np.float64)
-        finite = values[np.isfinite(values)]
-        if not finite.size:
-            raise ValueError("no finite pixel value")
-        low, high = finite.min(), finite.max()
-        scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) * (255 / max(high - low, 1e-300))
-        return Image.fromarray(np.round(scaled).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return image.convert("RGB")
+def passed_over(path: Path) -> tuple[str, str]:
+    """What a file is that is no picture, and the way out."""
+    try:
+        kind = file_kinds.of(path)
+    except OSError as error:
+        return str(error.strerror), ""
+    return kind.name, kind.way_out
 
 
-def _reason(error: Exception) -> str:
-    """Why a file could not be read, in a few words and without its path."""
-    from PIL import UnidentifiedImageError
-
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture that Pillow knows"
+def _reason(path: Path, error: Exception) -> tuple[str, str]:
+    """Why a file could not be read, in a few words and without its path, and what can be done."""
+    if isinstance(error, UnfitPicture):
+        return str(error), error.way_out
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).strip().split("\n")[0] or type(error).__name__
+        forbidden = isinstance(error, PermissionError)
+        return error.strerror, "Give yourself the right to read them, or delete them." if forbidden else ""
+    kind = _kind(path)
+    if kind.name.startswith("a damaged") or kind == file_kinds.UNKNOWN:
+        said = str(error).strip().split("\n")[0] or type(error).__name__
+        if "cannot identify image file" in said:
+            said = "a damaged picture" if kind.picture else "not a picture that is known here"
+        return settings.printable(said, 120), kind.way_out
+    return (kind.name if kind.picture or kind == file_kinds.EMPTY else f"not a picture but {kind.name}"), kind.way_out

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlutils import settings
-from tlutils.datasets.examples import Examples
+from tlutils.datasets.examples import Dataset, Examples
 from tlutils.synthetic.cards import Cards
 
 # A split tries this many orders of the groups before it says that none puts every class on every side.
@@ -66,7 +66,8 @@ def split(
         long as there are enough, and as few as possible after that; see `shared`.
     validation, test : float
         Shares of each class, above 0, together below 1; rounded to whole pictures, at least one. With groups of
-        several pictures the shares are met as nearly as the groups allow.
+        several pictures the shares are met as nearly as the groups allow. Of a ready-made split they count for a side
+        that it lacks, as shares of its training pictures.
 
     Returns
     -------
@@ -75,7 +76,8 @@ def split(
     Raises
     ------
     settings.UserError
-        Shares that leave nothing; a class with fewer than three groups; more labels asked for than are left.
+        Shares that leave nothing; a class with fewer than three groups; more labels asked for than are left; a
+        ready-made side without a picture of some class.
 
     Examples
     --------
@@ -93,7 +95,7 @@ def split(
         settings.require_whole(1, labels_per_class=labels_per_class)
     settings.require_whole(0, seed=seed, draw=draw)
     rng = np.random.default_rng(seed)
-    side = _sides(dataset, validation, test, rng)
+    side = _ready_made_sides(dataset, validation, test, rng)
     left = side == _TRAIN
     _require_enough(dataset, left, labels_per_class)
     pools = [rng.permutation(np.flatnonzero(left & (dataset.labels == k))) for k in range(len(dataset.class_names))]
@@ -133,40 +135,74 @@ def shared(splits: Sequence[Split]) -> float:
 
 
 _TRAIN, _VALIDATION, _TEST = range(3)
+_NAMES = ("train", "validation", "test")
 
 
-def _sides(dataset: Examples | Cards, validation: float, test: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Side of every picture: as near to the shares as the groups allow, every class on every side."""
+def _ready_made_sides(
+    dataset: Examples | Cards, validation: float, test: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Side of every picture: the one that came with it, as far as one did."""
+    if not isinstance(dataset, Dataset) or dataset.ready_made is None:
+        return _sides(dataset, (1 - validation - test, validation, test), rng)
+    side = np.array([_NAMES.index(name) for name in dataset.ready_made], dtype=np.int64)
+    present = set(side.tolist())
+    for which in sorted(present | {_TRAIN}):
+        lacking = np.setdiff1d(np.arange(len(dataset.class_names)), dataset.labels[side == which])
+        if lacking.size:
+            names = settings.listed([repr(dataset.class_names[label]) for label in lacking])
+            raise settings.UserError(
+                f"The ready-made {_NAMES[which]} of {dataset.name} has no picture of {names}. Every class must be on "
+                "every side: add pictures, delete the class everywhere, or put all pictures of a class into one folder."
+            )
+    validation, test = (0 if which in present else share for which, share in ((_VALIDATION, validation), (_TEST, test)))
+    if validation or test:
+        train = np.flatnonzero(side == _TRAIN)
+        rest = dataset.subset(train)
+        side[train] = _sides(rest, (1 - validation - test, validation, test), rng)
+    return side
+
+
+def _sides(
+    dataset: Examples | Cards, shares: tuple[float, float, float], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Side of every picture: as near to the shares as the groups allow, every class on every side with a share."""
     group_of = np.unique(dataset.groups, return_inverse=True)[1]
     members = np.zeros((group_of.max(initial=-1) + 1, len(dataset.class_names)), dtype=np.int64)
     np.add.at(members, (group_of, dataset.labels), 1)
-    _require_three_groups(dataset, members)
-    wanted = np.array([_shares(int(count), validation, test) for count in dataset.counts]).T
+    dealt = np.flatnonzero(shares)
+    _require_groups(dataset, members, dealt)
+    wanted = np.array([_shares(int(count), shares) for count in dataset.counts]).T[dealt]
     for attempt in range(_ATTEMPTS):
         order = rng.permutation(len(members))
         if attempt == 0:  # Large groups first: the small ones can still even out what those leave.
             order = order[np.argsort(-members[order].sum(axis=1), kind="stable")]
-        side = _dealt(members[order], wanted)[np.argsort(order)]
-        if all((side[members[:, label] > 0] == which).any() for label in range(members.shape[1]) for which in range(3)):
+        side = dealt[_dealt(members[order], wanted)[np.argsort(order)]]
+        if all((side[members[:, label] > 0] == which).any() for label in range(members.shape[1]) for which in dealt):
             return side[group_of]
     raise settings.UserError(
-        f"{dataset.name}: groups that hold several classes leave no way to put every class into training, validation "
-        "and test. Use smaller groups, or add examples of other groups."
+        f"{dataset.name}: groups that hold several classes leave no way to put every class into "
+        f"{_joined(dealt)}. Use smaller groups, or add examples of other groups."
     )
 
 
-def _shares(count: int, validation: float, test: float) -> tuple[int, int, int]:
-    """Whole pictures of a class for training, validation and test, at least one each."""
-    for_test = min(max(1, int(count * test + 0.5)), count - 2)
-    for_validation = min(max(1, int(count * validation + 0.5)), count - for_test - 1)
+def _shares(count: int, shares: tuple[float, float, float]) -> tuple[int, int, int]:
+    """Whole pictures of a class for training, validation and test, at least one for each that has a share."""
+    _, validation, test = shares
+    for_test = min(max(1, int(count * test + 0.5)), count - 1 - (validation > 0)) if test else 0
+    for_validation = min(max(1, int(count * validation + 0.5)), count - for_test - 1) if validation else 0
     return count - for_validation - for_test, for_validation, for_test
+
+
+def _joined(sides: NDArray[np.int64]) -> str:
+    names = [("training", "validation", "test")[side] for side in sides]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _dealt(members: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
     """Deal the groups in their order, each to the side that needs it most.
 
-    `members` is (groups, classes), `wanted` is (3, classes), both in pictures. scikit-learn's StratifiedGroupKFold is
-    no help here: it knows only equal shares, and may leave a class out of a fold.
+    `members` is (groups, classes), `wanted` is (sides, classes), both in pictures. scikit-learn's StratifiedGroupKFold
+    is no help here: it knows only equal shares, and may leave a class out of a fold.
     """
     side = np.empty(len(members), dtype=np.int64)
     dealt = np.zeros_like(wanted)
@@ -182,15 +218,15 @@ def _dealt(members: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.
     return side
 
 
-def _require_three_groups(dataset: Examples | Cards, members: NDArray[np.int64]) -> None:
+def _require_groups(dataset: Examples | Cards, members: NDArray[np.int64], sides: NDArray[np.int64]) -> None:
     if len(dataset.class_names) < 2:
         raise settings.UserError(f"{dataset.name} has one class only; a classifier needs two or more.")
     groups = (members > 0).sum(axis=0)
     scarce = int(groups.argmin())
-    if groups[scarce] < 3:
+    if groups[scarce] < len(sides):
         raise settings.UserError(
             f"Class {dataset.class_names[scarce]!r} of {dataset.name} has {dataset.counts[scarce]} examples in "
-            f"{groups[scarce]} groups; training, validation and test need one group each, so at least 3. Add examples "
+            f"{groups[scarce]} groups; {_joined(sides)} need one group each, so at least {len(sides)}. Add examples "
             "of that class, leave the class out, or use smaller groups (exact duplicates count as one group)."
         )
 
