@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import random
 import re
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +250,18 @@ def test_in_a_notebook_an_error_of_the_reader_shows_its_message_and_the_readers_
 def test_a_folder_that_papermill_did_not_read_as_text_is_refused_and_not_taken_for_none_given(read: Any) -> None:
     with pytest.raises(settings.UserError, match=f"data_dir={read!r} is no text: .* -r data_dir NAME"):
         settings.check(data_dir=read)
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=40), st.integers(3, 30))
+def test_what_is_printable_can_be_written_anywhere_and_is_no_longer_than_asked_for(text: str, most: int):
+    shown = settings.printable(text)
+    shown.encode()
+    assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in shown)
+    assert "\u202e" not in shown and settings.printable(shown) == shown
+    short = settings.printable(text, most)
+    assert len(short) <= most and (short == shown or ("…" in short and shown.startswith(short.split("…")[0])))
+
+
+def test_bytes_of_two_names_that_are_no_utf8_stay_apart():
+    one, two = (os.fsdecode(name) for name in (b"gr\xfcn", b"gr\xf6n"))
+    assert (settings.printable(one), settings.printable(two)) == (r"gr\xfcn", r"gr\xf6n")

@@ -277,6 +277,14 @@ def test_properties_that_say_nothing_of_the_class_are_no_shortcut(tmp_path: Path
         datasets.from_folder(tmp_path / "a")
 
 
+def test_sizes_that_are_all_different_are_no_shortcut(tmp_path: Path):
+    sizes = iter(range(20, 100, 2)), iter(range(21, 100, 2))
+    two_classes(tmp_path / "a", lambda n: colour(n, next(sizes[0])), lambda n: colour(n, next(sizes[1])))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        datasets.from_folder(tmp_path / "a")
+
+
 # Errors
 
 

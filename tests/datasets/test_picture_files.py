@@ -295,3 +295,21 @@ def test_a_picture_without_any_number_is_named(folder: Path):
     save(folder / "cat" / "nothing.tif", np.full((9, 9), np.nan, dtype=np.float32))
     with pytest.warns(datasets.UnreadablePicture, match=r"cat/nothing\.tif \(no finite pixel value\)"):
         assert len(datasets.from_folder(folder)) == 8
+
+
+def test_pictures_that_one_bright_picture_makes_flat_are_counted(tmp_path: Path):
+    for number in range(6):
+        values = np.random.default_rng(number).random((12, 12)).astype(np.float32)
+        save(tmp_path / str(number % 2) / f"{number}.tif", values * (1000 if number == 5 else 1))
+    with pytest.warns(
+        datasets.FolderNote, match=r"6 pictures of floats: .* 5 of them fill less than 1/50 of that range"
+    ):
+        datasets.from_folder(tmp_path)
+
+
+def test_complex_numbers_are_not_halved_in_silence(folder: Path):
+    import tifffile
+
+    tifffile.imwrite(folder / "cat" / "waves.tif", np.full((12, 12), 1 + 2j, np.complex64))
+    with pytest.warns(datasets.UnreadablePicture, match=r"waves\.tif \(pixels of type complex64"):
+        assert len(datasets.from_folder(folder)) == 8

@@ -102,18 +102,33 @@ def alike(looks: Sequence[Look | None]) -> NDArray[np.int64]:
     -------
     int64 array, shape (n,)
     """
+    seen = np.flatnonzero([one is not None for one in looks])
+    kept = [one for one in looks if one is not None]
+    numbers = np.arange(len(looks), dtype=np.int64)
+    if kept:
+        tones = np.array([one.tone for one in kept], dtype=np.int16)
+        numbers[seen] = seen[joined(hashes(kept), tones)]
+    return numbers
+
+
+def joined(bits: NDArray[np.bool_], tones: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Number the sets of near rows; see `alike`.
+
+    Parameters
+    ----------
+    bits : bool array, shape (n, 256)
+    tones : int16 array, shape (n, 3)
+
+    Returns
+    -------
+    int64 array, shape (n,)
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    n = len(looks)
-    seen = np.flatnonzero([one is not None for one in looks])
-    if len(seen) < 2:
-        return np.arange(n, dtype=np.int64)
-    kept = [one for one in looks if one is not None]
-    bits = hashes(kept)
-    tones = np.array([one.tone for one in kept], dtype=np.int16)
+    n = len(bits)
     words = np.packbits(bits, axis=1).view(np.uint64)
-    edges = []
+    edges = [np.empty((2, 0), dtype=np.int64)]
     for part in range(MOST_BITS + 1):
         # Every 13th bit: neighbouring frequencies are alike, so that a run of bits would tell pictures apart less well.
         key = np.packbits(bits[:, part :: MOST_BITS + 1], axis=1)
@@ -121,9 +136,7 @@ def alike(looks: Sequence[Look | None]) -> NDArray[np.int64]:
         same = (key[order][1:] == key[order][:-1]).all(axis=1)
         for start, stop in _runs(same):
             edges += _pairs(order[start:stop], words, tones)
-    if not edges:
-        return np.arange(n, dtype=np.int64)
-    rows, columns = seen[np.concatenate(edges, axis=1)]
+    rows, columns = np.concatenate(edges, axis=1)
     graph = coo_array((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(n, n))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 

@@ -214,7 +214,7 @@ def _decode_tiff(path: Path) -> Decoded:
         values = np.moveaxis(values, 0, -1)  # one plane after the other
     if channels == 2 and values.ndim == 3 and np.issubdtype(values.dtype, np.unsignedinteger):
         values = _over_white(values[..., 0], values[..., 1])
-    if values.ndim != 2:
+    if values.ndim != 2 or np.iscomplexobj(values):
         raise UnfitPicture(
             f"pixels of type {values.dtype} and shape {values.shape}", "Save such pictures as PNG of 8 or 16 bits."
         )

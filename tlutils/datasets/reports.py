@@ -21,6 +21,9 @@ _FEWEST, _FEWEST_FOR_THRESHOLD = 3, 10
 # Pixels a side, and how many times as long as wide.
 _SMALL, _LONG = 8, 8
 
+# A picture whose values fill a smaller part of the data set's range has a few of the 256 grey levels.
+_FLAT = 50
+
 
 class UnreadablePicture(UserWarning):
     """A picture, or a whole class, was left out because it cannot be read."""
@@ -158,9 +161,12 @@ def notes_on(shown: Sequence[str], scans: Sequence[Scan], spans: Mapping[str, tu
         )
     for depth, (low, high) in spans.items():
         if (low, high) != (0, 65535):
+            own = [one.span[1] - one.span[0] for one in scans if one.depth == depth and one.span]
+            flat = sum(_FLAT * width < high - low for width in own)
             notes.append(
-                f"{many(sum(one.depth == depth for one in scans), 'picture')} of {depth}: all are stretched alike, so "
-                f"that {low:g} becomes black and {high:g} white, the range of this data set's values."
+                f"{many(len(own), 'picture')} of {depth}: all are stretched alike, so that {low:g} becomes black and "
+                f"{high:g} white, the range of this data set's values."
+                + (f" {flat} of them fill less than 1/{_FLAT} of that range and show next to nothing." if flat else "")
             )
     small = [name for name, one in zip(shown, scans, strict=True) if min(one.size) < _SMALL]
     if small:
