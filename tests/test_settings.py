@@ -246,5 +246,5 @@ def test_in_a_notebook_an_error_of_the_reader_shows_its_message_and_the_readers_
 
 @pytest.mark.parametrize("read", [None, 2024, 1e5, True])
 def test_a_folder_that_papermill_did_not_read_as_text_is_refused_and_not_taken_for_none_given(read: Any) -> None:
-    with pytest.raises(settings.UserError, match=f"data_dir={read!r} is no text: .* -r data_dir NAME"):
+    with pytest.raises(settings.UserError, match=f"data_dir={read!r} is no text: .* -r data_dir TEXT"):
         settings.check(data_dir=read)

@@ -155,6 +155,7 @@ def load() -> Encoder:
         If the weights cannot be brought.
     """
     folder = store.fetch("minilm")
+    settings.start_keras()
     with settings.quiet_import():
         import keras_hub
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

