@@ -11,7 +11,7 @@ from tlutils.models import backbones, minilm
 
 _CARRIED = "comes with the course"
 # Letters of a cell before it goes on in the next line.
-_WIDEST = 32
+_WIDEST = 28
 
 
 @dataclass(frozen=True)

@@ -303,6 +303,22 @@ def test_a_mirror_without_the_right_bytes_leaves_it_to_the_publisher(
     assert shop.asked["/poem.txt"] == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"), (b"<html>", "a web page")],
+)
+def test_what_lies_in_place_of_the_file_is_named(
+    shop: Shop, poem: store.File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, what: str
+):
+    mirror = tmp_path / "mirror"
+    (mirror / poem.path).parent.mkdir(parents=True)
+    (mirror / poem.path).write_bytes(content)
+    monkeypatch.setenv("TLUTILS_MIRROR", str(mirror))
+    shop.shelf.clear()
+    with pytest.raises(UserError, match=f"mirror: what came is not the file, .*; it is {what}"):
+        store.fetch("poem")
+
+
 def test_the_error_says_what_is_wrong_with_the_mirror(
     shop: Shop, poem: store.File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
