@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_with_parameters_of_ones_own_an_error_still_fails(lesson: Path, tmp_path
     ("words", "message"),
     [
         (["-p", "sed", "1"], "Error: The parameter 'sed' is unknown to lesson. Did you mean 'seed'?"),
-        (["-p", "seed", "many"], "Error: seed='many' is not of the declared type int."),
+        (["-p", "seed", "many"], "Error: -p seed 'many' is not of the declared type int."),
     ],
 )
 def test_a_parameter_that_cannot_be_used_is_one_sentence_and_no_traceback(
@@ -211,8 +212,75 @@ def test_the_doctor_names_every_problem_and_the_next_step(tmp_path: Path, monkey
     outcome = invoke("doctor")
     assert outcome.exit_code == 1
     problems = [line for line in outcome.stdout.splitlines() if line.startswith("Problem: ")]
-    for problem, next_step in zip(problems, ("KERAS_BACKEND", "TLUTILS_CACHE", "reviews.csv; install"), strict=True):
+    backend = "no backend 'abacus' that trains, and the environment variable KERAS_BACKEND asks for it"
+    for problem, next_step in zip(problems, (backend, "TLUTILS_CACHE", "reviews.csv; install"), strict=True):
         assert next_step in problem
+
+
+def test_the_doctor_is_not_misled_by_files_of_the_working_folder_and_names_those_that_would_mislead_a_notebook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("keras", "random", "code", "my_notes"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('my exercise')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
+    facts, problems = doctor.examine()
+    assert problems == []
+    said = dict(facts)
+    assert said["keras backend"] == "tensorflow"
+    assert said["files that hide packages"].startswith("keras.py; rename")
+
+
+def command(*words: object, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """Call the command in a process of its own, as a shell does."""
+    program = [sys.executable, "-c", "from tlutils.cli import main; main()", *map(str, words)]
+    return subprocess.run(program, capture_output=True, env=os.environ | variables, timeout=300)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp949", "ascii", "utf-8"])
+def test_characters_that_the_output_cannot_take_are_replaced_and_do_not_change_the_exit_code(
+    executed: Path, tmp_path: Path, encoding: str
+) -> None:
+    for name in ("猫 ✓", "собака"):
+        (executed / f"{name}.ipynb").write_bytes((executed / "a.ipynb").read_bytes())
+    outcome = command(
+        "collect", executed, "--csv", tmp_path / "table.csv", PYTHONUTF8="0", PYTHONIOENCODING=f"{encoding}:strict"
+    )
+    assert outcome.returncode == 0 and b"Traceback" not in outcome.stderr
+    assert len(outcome.stdout.splitlines()) >= 5
+    assert "猫 ✓.ipynb" in (tmp_path / "table.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full here")
+def test_an_output_that_takes_nothing_is_one_sentence_and_a_failure(executed: Path) -> None:
+    program = [sys.executable, "-c", "from tlutils.cli import main; main()", "collect", str(executed), "--json"]
+    with open("/dev/full", "wb") as full:
+        outcome = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert outcome.returncode == 1 and outcome.stderr.splitlines()[-1] == "Error: No space left on device."
+
+
+def test_advise_prints_no_warnings_of_tensorflow(flowers: Path, tmp_path: Path) -> None:
+    (flowers / "daisy" / "notes.png").unlink()
+    asked = ["--candidate", "vgg16_mini", "--candidate", "vgg16_mini_outlines", "--candidate", "vgg16_mini_textures"]
+    outcome = command("advise", flowers, *asked, TLUTILS_CACHE=str(tmp_path / "cache"))
+    assert outcome.returncode == 0 and outcome.stderr == b""
+
+
+def test_fetch_without_a_place_says_so_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "file" / "cache"))
+    outcome = invoke("fetch")
+    assert outcome.exit_code == 1 and outcome.stderr.count("cannot be written to") == 1
+
+
+def test_list_is_a_table_for_people_and_for_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path))
+    shown = invoke("list").stdout
+    listed = json.loads(invoke("list", "--json").stdout)
+    names = [item["name"] for item in listed]
+    assert {"vgg16_mini", "minilm", "digits", "movie_reviews"} <= set(names)
+    lines = [line.split()[0] for line in shown.splitlines() if line.split()]
+    assert all(name in lines for name in names)
 
 
 @pytest.fixture
@@ -246,26 +314,29 @@ def test_advise_prints_the_ranking_and_names_what_it_left_out(
     assert best["score"] == max(candidate["score"] for candidate in advice["ranked"])
 
 
-def test_advise_hands_candidates_and_budget_on(flowers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_advise_hands_candidates_budget_and_groups_on(flowers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def advise(dataset: datasets.Dataset, candidates: tuple[str, ...] | None, budget: float) -> advice.Advice:
-        asked.append((len(dataset), candidates, budget))
-        return advice.Advice((), 0, 0.0)
+    def advise(dataset: datasets.Dataset, candidates: list[str] | None, budget: float) -> advice.Advice:
+        asked.append((len(dataset), candidates, budget, len(set(dataset.groups))))
+        return advice.Advice((), 0, 0.0, 0)
 
     monkeypatch.setattr(advice, "advise", advise)
     invoke("advise", flowers, "--json")
-    invoke("advise", flowers, "--candidate", "vgg16", "--candidate", "resnet50", "--budget", 5, "--json")
-    assert asked == [(20, None, 60.0), (20, ("vgg16", "resnet50"), 5.0)]
+    twice = ["--candidate", "vgg16", "--candidate", "resnet50", "--candidate", "vgg16"]
+    invoke("advise", flowers, *twice, "--budget", 5, "--groups", r"(\d)\.png", "--json")
+    assert asked == [(20, None, 60.0, 20), (20, ["vgg16", "resnet50"], 5.0, 4)]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["nowhere"], "'nowhere' does not exist"),
-        (["flowers", "--candidate", "vgg61"], "backbone='vgg61' is unknown"),
-        (["flowers", "--budget", "0"], "budget=0.0 must be a number of seconds above 0"),
-        (["flowers", "--budget", "nan"], "budget=nan must be a number of seconds above 0"),
+        (["flowers", "--candidate", "vgg61"], "--candidate 'vgg61' is unknown"),
+        (["flowers", "--budget", "0"], "--budget 0.0 must be a number of seconds above 0"),
+        (["flowers", "--budget", "nan"], "--budget nan must be a number of seconds above 0"),
+        (["flowers", "--candidate", "vgg16_mini", "--budget", "0.001"], "Give --budget "),
+        (["flowers", "--groups", "x"], "--groups 'x' has no parentheses"),
     ],
 )
 def test_advice_that_cannot_be_given_is_one_sentence(
@@ -298,9 +369,9 @@ def test_zoo_writes_the_table_and_prints_one_line_per_candidate(
 
 
 def test_every_command_explains_itself() -> None:
-    for command in ("run", "collect", "fetch", "doctor", "pretrain", "advise", "zoo"):
-        assert command in invoke("--help").stdout
-        assert invoke(command, "--help").exit_code == 0
+    for name in ("run", "collect", "list", "fetch", "doctor", "pretrain", "advise", "zoo"):
+        assert name in invoke("--help").stdout
+        assert invoke(name, "--help").exit_code == 0
 
 
 def test_an_error_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

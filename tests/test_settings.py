@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import pkgutil
 import random
@@ -25,9 +27,17 @@ from tlutils import settings
 HEAVY = ("keras", "tensorflow", "torch", "jax", "matplotlib", "sklearn", "pandas", "PIL", "pooch", "papermill", "scipy")
 
 
-def run_python(program: str) -> subprocess.CompletedProcess[str]:
+def run_python(program: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a program in a fresh process of the same Python."""
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(settings.ROOT)} | variables,
+    )
 
 
 def refusal(**parameters: Any) -> str:
@@ -246,9 +256,120 @@ def test_in_a_notebook_an_error_of_the_reader_shows_its_message_and_the_readers_
     assert line == "in line 3 of this cell: found = datasets.from_folder('nowhere')"
 
 
+START = """
+from tlutils import settings
+try:
+    settings.start_keras()
+    import keras
+    print(keras.config.floatx(), keras.config.epsilon(), keras.layers.Conv2D(1, 1).data_format)
+except settings.UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"floatx": "float16", "epsilon": 1e-3, "image_data_format": "channels_first", "backend": "tensorflow"},
+        {"image_dim_ordering": "th"},
+        None,
+    ],
+)
+def test_keras_starts_with_the_numbers_of_the_course_whatever_an_old_program_left(tmp_path: Path, left: Any) -> None:
+    (tmp_path / "keras.json").write_text("{" if left is None else json.dumps(left))
+    said = run_python(START, KERAS_HOME=str(tmp_path), KERAS_BACKEND="").stdout
+    assert said.split() == ["float32", "1e-07", "channels_last"]
+
+
+def test_what_a_program_sets_in_keras_by_itself_stays_until_a_lesson_begins() -> None:
+    program = (
+        "import keras; keras.config.set_floatx('float64'); from tlutils import settings; settings.start_keras();"
+        "print(keras.config.floatx()); settings.check(); print(keras.config.floatx())"
+    )
+    assert run_python(program).stdout.split() == ["float64", "float32"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [
+        ("theano", "Keras has no backend 'theano' that trains, and {} asks for it. Write tensorflow"),
+        ("numpy", "Keras has no backend 'numpy' that trains, and {} asks for it. Write tensorflow"),
+        ("jax", "The package jax is not installed, and {} asks for it as Keras' backend. Write tensorflow"),
+    ],
+)
+def test_a_backend_that_is_not_there_is_named_with_the_line_or_the_variable_that_asks_for_it(
+    tmp_path: Path, backend: str, message: str
+) -> None:
+    if backend == "jax" and importlib.util.find_spec("jax"):
+        pytest.skip("jax is installed here")
+    file = tmp_path / "keras.json"
+    file.write_text(json.dumps({"floatx": "float32", "backend": backend}, indent=1))
+    by_file = run_python(START, KERAS_HOME=str(tmp_path), KERAS_BACKEND="").stdout
+    assert by_file.startswith(message.format(f"line 3 of {file}"))
+    file.write_text("{}")
+    by_variable = run_python(START, KERAS_HOME=str(tmp_path), KERAS_BACKEND=backend).stdout
+    assert by_variable.startswith(message.format("the environment variable KERAS_BACKEND"))
+
+
+def test_a_configuration_that_keras_refuses_is_named(tmp_path: Path) -> None:
+    (tmp_path / "keras.json").write_text('{"floatx": "bfloat16"}')
+    said = run_python(START, KERAS_HOME=str(tmp_path), KERAS_BACKEND="").stdout
+    assert "floatx=bfloat16" in said and f"Correct or delete {tmp_path / 'keras.json'}" in said
+
+
+@pytest.mark.parametrize("name", ["keras.py", "tensorflow/__init__.py"])
+def test_a_file_of_the_readers_that_hides_a_package_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("# exercise 3: my first network\n")
+    said = run_python(START, cwd=tmp_path, KERAS_BACKEND="tensorflow").stdout
+    assert said.startswith(f"{tmp_path / name} hides the package") and "Rename it" in said
+
+
+@given(st.text(st.characters() | st.characters(categories=["Cs", "Cc", "Zl", "Zp"])))
+def test_a_name_is_shown_on_one_line_and_as_utf8_whatever_it_holds(name: str) -> None:
+    shown = settings.printable(name)
+    shown.encode("utf-8")
+    assert len(shown.splitlines()) <= 1 and "\x1b" not in shown
+    assert settings.printable(shown) == shown
+
+
+@given(st.binary(max_size=20))
+def test_bytes_that_are_no_utf8_are_shown_as_bytes(name: bytes) -> None:
+    shown = settings.printable(name.decode("utf-8", "surrogateescape"))
+    for byte in name:
+        if byte in (0xFE, 0xFF):  # in no UTF-8
+            assert f"\\x{byte:02x}" in shown
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be a user without a name and without HOME, as a container may start one."""
+    pwd = pytest.importorskip("pwd", reason="Windows has no such user")
+
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for variable in ("HOME", "XDG_CACHE_HOME", "TLUTILS_CACHE"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def test_without_a_home_folder_the_two_variables_that_help_are_named(
+    homeless: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for given_cache in ("", "~/cache"):
+        monkeypatch.setenv("TLUTILS_CACHE", given_cache)
+        with pytest.raises(settings.UserError, match="no home folder. Set the environment variable HOME, or TLUTILS_C"):
+            settings.cache_dir()
+    with pytest.raises(settings.UserError, match="'~/pictures' cannot be found: this user has no home folder"):
+        settings.check(data_dir="~/pictures")
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path))
+    assert settings.cache_dir() == tmp_path
+
+
 @pytest.mark.parametrize("read", [None, 2024, 1e5, True])
 def test_a_folder_that_papermill_did_not_read_as_text_is_refused_and_not_taken_for_none_given(read: Any) -> None:
-    with pytest.raises(settings.UserError, match=f"data_dir={read!r} is no text: .* -r data_dir NAME"):
+    with pytest.raises(settings.UserError, match=f"data_dir={read!r} is no text: .* -r data_dir TEXT"):
         settings.check(data_dir=read)
 
 

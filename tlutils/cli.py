@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import json
 import math
-import signal
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,16 +19,54 @@ from tlutils import settings
 _INTERRUPTED = 130
 
 
-class _Group(click.Group):
-    """Commands whose errors that the reader can put right are printed as one sentence, without a traceback."""
+# What the functions behind a command call otherwise than the command's own parameter.
+_SYNONYMS = {"backbone": "candidates"}
+
+
+class _Command(click.Command):
+    """A command whose errors that the reader can put right are one sentence each, in the command's own words."""
 
     def invoke(self, ctx: click.Context) -> Any:
         from tlutils.settings import UserError
 
         try:
             return super().invoke(ctx)
-        except (UserError, OSError) as error:
-            raise click.ClickException(str(error)) from error
+        except UserError as error:
+            raise click.ClickException(_printable(self._in_own_words(ctx, str(error)))) from error
+        except OSError as error:
+            # A reader that closed the pipe, such as `head`, has what it wanted; click ends in silence then.
+            if error.errno == errno.EPIPE:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(_printable(f"{where}{error.strerror or error}.")) from error
+
+    def _in_own_words(self, ctx: click.Context, message: str) -> str:
+        """Write ``budget=27`` as ``--budget 27``, and a notebook's parameter ``seed=7`` as ``-p seed 7``."""
+        options = {option.name: option.opts[-1] for option in self.params if isinstance(option, click.Option)}
+        words = {**options, **{name: options[own] for name, own in _SYNONYMS.items() if own in options}}
+        words |= {name: f"-p {name}" for name, _ in ctx.params.get("pairs", ())}
+
+        def spoken(found: re.Match[str]) -> str:
+            return f"{words[found[1]]} " if found[1] in words else found[0]
+
+        return re.sub(r"(?<![\w.])(\w+)=(?=[^\s=])", spoken, message)
+
+
+class _Group(click.Group):
+    """The command with its parts; prints to whatever standard output there is."""
+
+    command_class = _Command
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Let no character that the terminal or the file cannot take end a command that has done its work."""
+        # Standard error escapes such characters by itself.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")
+        return super().main(*args, **kwargs)
+
+
+def _printable(text: str) -> str:
+    return "\n".join(settings.printable(line) for line in text.split("\n"))
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,15 +102,12 @@ def run(
     the notebook's parameters cell declares it: text as it stands, numbers as Python writes them (1e-4), true or false.
     Named notebooks must all know the parameter NAME; when the whole course runs, it goes to those that know it.
 
-    The exit code is not 0 if a notebook fails. A fact that does not hold counts as failure too, unless -p was given:
+    Stopped by Ctrl-C, the end of a batch job or a closed terminal, it ends its kernels and prints what is done. The
+    exit code is not 0 if a notebook fails. A fact that does not hold counts as failure too, unless -p was given:
     the course states its claims for its own parameters. A comparison may end either way.
     """
     from tlutils import runs
 
-    # A batch system ends a job with SIGTERM, and a shell starts a background job deaf to SIGINT; in both cases the
-    # kernels should be stopped as on Ctrl-C.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
     chosen = [_find(name) for name in notebooks] or sorted(_course_folder().glob("*.ipynb"))
     declared: dict[str, str] = {}
     for notebook in chosen if pairs else []:
@@ -83,10 +121,12 @@ def run(
     try:
         results = runs.run(chosen, output_dir, parameters, jobs=jobs, timeout=timeout, by_some=not notebooks)
     except runs.Interrupted as interrupted:
-        click.echo(runs.table(interrupted.results))
-        click.echo("Interrupted; the notebooks above are finished.", err=True)
+        # The terminal may be the very thing that is gone.
+        with contextlib.suppress(OSError):
+            click.echo(_printable(runs.table(interrupted.results)))
+            click.echo("Interrupted; the notebooks above are finished.", err=True)
         sys.exit(_INTERRUPTED)
-    click.echo(runs.table(results))
+    click.echo(_printable(runs.table(results)))
     tolerated = {"ok", "claims failed"} if pairs else {"ok"}
     sys.exit(any(result.status not in tolerated for result in results))
 
@@ -127,11 +167,23 @@ def collect(folder: Path, as_json: bool, csv_file: Path | None) -> None:
     results = runs.survey(folder)
     for result in results:
         if result.status == "unreadable":
-            click.echo(f"Left out: {result.message}", err=True)
+            click.echo(settings.printable(f"Left out: {result.message}"), err=True)
     records = runs.records(results, folder)
     if csv_file:
         runs.write_csv(records, csv_file)
-    click.echo(json.dumps(records, indent=2) if as_json else runs.table(results))
+    click.echo(json.dumps(records, indent=2) if as_json else _printable(runs.table(results)))
+
+
+@main.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as a JSON list and nothing else.")
+def list_(as_json: bool) -> None:
+    """Show all backbones, encoders and data sets, with size, licence and the way to get them."""
+    from dataclasses import asdict
+
+    from tlutils import inventory
+
+    items = inventory.items()
+    click.echo(json.dumps([asdict(item) for item in items], indent=2) if as_json else inventory.table(items))
 
 
 @main.command()
@@ -153,9 +205,10 @@ def fetch(names: tuple[str, ...], everything: bool) -> None:
             # What cannot be had does not keep the rest from coming.
             failures.append(str(error))
         else:
-            click.echo(f"{name}  {_megabytes(path)}  {path}")
+            click.echo(_printable(f"{name}  {_megabytes(path)}  {path}"))
     if failures:
-        raise UserError("\n\n".join(failures))
+        # Without a place for any, each says so.
+        raise UserError("\n\n".join(dict.fromkeys(failures)))
 
 
 def _megabytes(path: Path) -> str:
@@ -171,10 +224,10 @@ def doctor() -> None:
     facts, problems = examine()
     width = max(len(name) for name, _ in facts)
     for name, value in facts:
-        click.echo(f"{name:{width}}  {value}")
+        click.echo(settings.printable(f"{name:{width}}  {value}"))
     click.echo()
     for problem in problems:
-        click.echo(f"Problem: {problem}")
+        click.echo(settings.printable(f"Problem: {problem}"))
     if problems:
         sys.exit(1)
     click.echo("The course can run here.")
@@ -214,8 +267,13 @@ def pretrain(output: Path | None, task: str, seed: int, epochs: int, per_class: 
     help="A backbone to rank, once for each; default: all whose weights are on this machine.",
 )
 @click.option("--budget", type=float, default=60.0, show_default=True, help="Seconds that the advice may take.")
+@click.option(
+    "--groups",
+    metavar="REGEX",
+    help="What its parentheses catch in a file name is the patient, day or film; of each, one picture is scored.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the ranking as JSON and nothing else.")
-def advise(folder: Path, candidates: tuple[str, ...], budget: float, as_json: bool) -> None:
+def advise(folder: Path, candidates: tuple[str, ...], budget: float, groups: str | None, as_json: bool) -> None:
     """Rank pretrained networks and cuts for the pictures in FOLDER, without training a network.
 
     FOLDER has one sub-folder per class. Keep test pictures out of it: those that take part in the choice no longer
@@ -230,11 +288,12 @@ def advise(folder: Path, candidates: tuple[str, ...], budget: float, as_json: bo
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", datasets.UnreadablePicture)
         warnings.simplefilter("always", datasets.DoubtfulLabel)
-        pictures = datasets.from_folder(folder)
+        pictures = datasets.from_folder(folder, groups=groups)
     for warning in caught:
-        click.echo(f"Warning: {warning.message}", err=True)
-    advice = advise_on(pictures, candidates or None, budget)
-    click.echo(json.dumps(asdict(advice), indent=2) if as_json else advice)
+        click.echo(settings.printable(f"Warning: {warning.message}"), err=True)
+    # Named twice is named.
+    advice = advise_on(pictures, list(dict.fromkeys(candidates)) or None, budget)
+    click.echo(json.dumps(asdict(advice), indent=2) if as_json else _printable(repr(advice)))
 
 
 @main.command()

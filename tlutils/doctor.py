@@ -10,6 +10,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+# Ends with one line on standard error for what the reader can put right.
+_START_KERAS = """
+from tlutils import settings
+try:
+    settings.start_keras()
+except settings.UserError as error:
+    sys.exit(" ".join(str(error).split()))
+import keras
+print(keras.backend.backend())
+"""
+
 
 def examine() -> tuple[list[tuple[str, str]], list[str]]:
     """Look at everything that the course needs from the machine.
@@ -32,18 +43,26 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
     if not (3, 11, 2) <= sys.version_info[:3] < (3, 14):
         problems.append("This Python is outside 3.11.2 to 3.13; make an environment with one of these.")
     for package in ("keras", "tensorflow", "numpy", "papermill", "jupyterlab"):
-        facts.append((package, metadata.version(package)))
+        try:
+            facts.append((package, metadata.version(package)))
+        except metadata.PackageNotFoundError:
+            facts.append((package, "not installed"))
+            problems.append(f"The package {package} is not installed. Install the environment again.")
 
     # In another process: a TensorFlow built for other processors ends the process that imports it.
-    loading = subprocess.run(
-        [sys.executable, "-c", "import keras; print(keras.backend.backend())"], capture_output=True, text=True
-    )
+    program = f"import sys; sys.path.append({str(settings.ROOT)!r})\n{_START_KERAS}"
+    loading = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, errors="replace")
     if loading.returncode == 0:
         facts.append(("keras backend", loading.stdout.split()[-1]))
     else:
         facts.append(("keras backend", "cannot be loaded"))
-        last = (loading.stderr.strip() or f"exit code {loading.returncode}").splitlines()[-1]
-        problems.append(f"Keras does not start ({last}). Install the environment again, or set KERAS_BACKEND.")
+        last = (loading.stderr.strip() or "no message").splitlines()[-1]
+        unexpected = f"Keras does not start ({last}; exit code {loading.returncode}). Install the environment again."
+        problems.append(last if loading.returncode == 1 and "Traceback" not in loading.stderr else unexpected)
+    hiding = _hiding_modules()
+    if hiding:
+        said = f"{', '.join(hiding)}; rename before a notebook is opened in this folder (`tlutils run` is not affected)"
+        facts.append(("files that hide packages", said))
 
     memory = psutil.virtual_memory()
     facts.append(("processor cores", f"{os.cpu_count()}, notebooks at a time: {runs.default_jobs()}"))
@@ -76,5 +95,18 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
     return facts, problems
 
 
+def _hiding_modules() -> list[str]:
+    """Return the files of the working folder that a notebook opened there would import in place of a package."""
+    from importlib import metadata
+
+    try:
+        found = sorted(path.name for path in Path.cwd().glob("*.py"))
+    except OSError:
+        return []
+    packages = set(metadata.packages_distributions())
+    return [name for name in found if name.removesuffix(".py") in packages]
+
+
 def _from_home(path: Path) -> str:
-    return f"~/{path.relative_to(Path.home()).as_posix()}" if path.is_relative_to(Path.home()) else str(path)
+    home = os.path.expanduser("~")
+    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else str(path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import json
 import logging
 import os
 import re
@@ -34,6 +36,8 @@ _STARTUP_CHATTER = re.compile(
 )
 
 _STDERR = threading.RLock()
+# Those of Keras' backends that train, each called like its package; the first is the one that Keras takes by itself.
+_BACKENDS = ("tensorflow", "torch", "jax")
 
 # Names in a message, and classes in a table, before the rest becomes a count.
 NAMED_AT_MOST = 10
@@ -116,18 +120,14 @@ def check(*, profile: str = "quick", seed: int = 0, data_dir: str = "", **counts
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise UserError(f"seed={seed!r} cannot seed the random generators; give a whole number from 0 to {2**32 - 1}.")
     require_whole(1, **counts)
-    if not isinstance(data_dir, str):
-        raise UserError(
-            f"data_dir={data_dir!r} is no text: papermill -p reads names such as 2024, true or None as numbers, truth "
-            "values or nothing. Give the folder with -r data_dir NAME, which keeps text, or with tlutils run."
-        )
+    require_text(data_dir=data_dir)
     folder = _existing_folder(data_dir) if data_dir else None
     make_repeatable(seed)
     return Settings(profile, seed, folder)
 
 
 def _existing_folder(data_dir: str) -> Path:
-    given = Path(data_dir).expanduser()
+    given = expanded(data_dir)
     for folder in (given, Path("..") / given):
         if folder.is_dir():
             return folder
@@ -146,7 +146,15 @@ def make_repeatable(seed: int) -> None:
     Parameters
     ----------
     seed : int
+
+    Raises
+    ------
+    UserError
+        If Keras cannot start, see `start_keras`.
     """
+    start_keras()
+    # Also where the reader's own cell was the first to import Keras.
+    _set_numbers()
     with quiet_import():
         import keras
 
@@ -162,8 +170,94 @@ def make_repeatable(seed: int) -> None:
 
             torch.use_deterministic_algorithms(True)
         keras.utils.set_random_seed(seed)
+
+
+def start_keras() -> None:
+    """Import Keras, in silence, with the numbers and the order of axes that the course is written for.
+
+    A ``keras.json`` left by an older program may ask for others, which would give other results or stop a layer. What
+    the reader's program has set after an import of its own stays.
+
+    Raises
+    ------
+    UserError
+        If the backend that is asked for cannot train or is not installed, if Keras refuses its configuration, or if a
+        file of the reader's hides a package; the message names the file, or the environment variable.
+    """
+    if "keras" in sys.modules:
+        return
+    backend, place = _asked_backend()
+    if backend not in _BACKENDS:
+        raise UserError(
+            f"Keras has no backend {backend!r} that trains, and {place} asks for it. "
+            f"Write {' or '.join(_BACKENDS)} there; the course is written for {_BACKENDS[0]}."
+        )
+    for package in ("keras", backend):
+        _require_installed(package, place)
+    try:
+        with quiet_import():
+            import keras  # noqa: F401
+    # What a package says that does not fit this machine, or its configuration, may be anything.
+    except Exception as error:
+        raise UserError(
+            f"Keras does not start with {backend!r}, which {place} asks for ({type(error).__name__}: {error}). "
+            f"Correct or delete {_keras_json()} if it is there, else install the environment again."
+        ) from error
+    _set_numbers()
+
+
+def _set_numbers() -> None:
+    import keras
+
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
     # A lesson trains dozens of small models on purpose; TensorFlow would advise against it in every other cell.
-    logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in record.getMessage())
+    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    return "tf.function retracing" not in record.getMessage()
+
+
+def _keras_json() -> Path:
+    """Return where Keras will look for its configuration; the rule is its own."""
+    home = os.path.expanduser("~")
+    folder = os.environ.get("KERAS_HOME", os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras"))
+    return Path(os.path.expanduser(os.path.join(folder, "keras.json")))
+
+
+def _asked_backend() -> tuple[str, str]:
+    """Return the backend that Keras will choose, and what asks for it."""
+    chosen = os.environ.get("KERAS_BACKEND")
+    if chosen:
+        return chosen, "the environment variable KERAS_BACKEND"
+    file = _keras_json()
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+        asked = json.loads(text)["backend"]
+    # Keras passes over what it cannot read and what is no JSON.
+    except (OSError, ValueError, LookupError, TypeError):
+        return _BACKENDS[0], "its default"
+    line = 1 + text[: text.rindex('"backend"')].count("\n") if '"backend"' in text else 1
+    return str(asked), f"line {line} of {file}"
+
+
+def _require_installed(package: str, place: str) -> None:
+    """Raise `UserError` if an import would not find a package, or would find a file of the reader's in its place."""
+    found = importlib.util.find_spec(package)
+    if found is None:
+        raise UserError(
+            f"The package {package} is not installed, and {place} asks for it as Keras' backend. Write {_BACKENDS[0]} "
+            "there, or install it."
+        )
+    origin = Path(found.origin or "")
+    # Python looks into the working folder first when a notebook or a script lies there.
+    if Path.cwd() in (origin.parent, origin.parent.parent) and "site-packages" not in origin.parts:
+        raise UserError(
+            f"{origin} hides the package {package}, whose name it has. Rename it, and start again; or work in another "
+            "folder."
+        )
 
 
 def quiet_import() -> contextlib.AbstractContextManager[None]:
@@ -208,6 +302,20 @@ def require_whole(least: int, **numbers: object) -> None:
     for name, number in numbers.items():
         if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
             raise UserError(f"{name}={number!r} must be a whole number of at least {least}.")
+
+
+def require_text(**texts: object) -> None:
+    """Raise `UserError` for the first value that is no text, as when papermill read a folder called 2024 as a number.
+
+    Papermill's ``-p`` makes numbers, truth values and nothing of what looks like them (papermill issue 55); a lesson
+    would then fail far away, or take nothing for "none given" and use the course's own data.
+    """
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise UserError(
+                f"{name}={text!r} is no text: papermill -p reads 2024, True, None and the like as numbers, truth "
+                f"values or nothing. Give it with -r {name} TEXT, which keeps text, or with tlutils run -p."
+            )
 
 
 def listed(names: Sequence[str], separator: str = ", ") -> str:
@@ -275,6 +383,23 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path with ``~`` replaced by the home folder.
+
+    Raises
+    ------
+    UserError
+        If there is a ``~`` and no home folder, as for a user without a name and without HOME.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(
+            f"{str(path)!r} cannot be found: this user has no home folder. Set the environment variable HOME, or "
+            "write the path without '~'."
+        ) from error
+
+
 def cache_dir() -> Path:
     """Return the folder for downloads and computed activations, made if need be.
 
@@ -286,11 +411,18 @@ def cache_dir() -> Path:
     Raises
     ------
     UserError
-        If the folder cannot be made or written to.
+        If the folder cannot be made or written to, or if no folder is given and the user has none.
     """
     import pooch
 
-    folder = Path(os.environ.get("TLUTILS_CACHE") or pooch.os_cache("tlutils")).expanduser()
+    try:
+        folder = expanded(os.environ.get("TLUTILS_CACHE") or pooch.os_cache("tlutils"))
+    # A user without a name and without HOME, as in a container.
+    except (RuntimeError, UserError) as error:
+        raise UserError(
+            "There is no place for downloads and stored activations, since this user has no home folder. Set the "
+            "environment variable HOME, or TLUTILS_CACHE to a folder of yours, and start again."
+        ) from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -256,3 +256,16 @@ def test_a_right_answer_is_kept_and_any_other_gives_way_to_the_solution(
 ) -> None:
     assert course.answer(doubled, given, 5) == kept
     assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("read", [None, 2024, True, 1e5])
+def test_a_parameter_declared_as_text_must_be_text_when_a_lesson_begins(read: object) -> None:
+    declared = f"source: str = ''  # a file\nsource = {read!r}"
+    with pytest.raises(CellExecutionError, match=rf"source={read!r} is no text: .* -r source TEXT"):
+        execute(declared, "from tlutils import course\ncourse.begin('07_test', source=source)")
+
+
+def test_what_is_declared_otherwise_and_the_number_of_a_column_are_taken_as_they_are() -> None:
+    declared = "rate: float = 1\ntext_column: str = 'text'\ntext_column = 0\nfree = None"
+    begin = "from tlutils import course\ncourse.begin('07_test', rate=rate, text_column=text_column, free=free)"
+    execute(declared, begin)

@@ -123,6 +123,67 @@ def test_damaged_or_foreign_weights_are_refused_with_their_name(tmp_path, damage
         backbones.load("vgg16_mini")
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 58889256\n"
+PAGE = b"<html><body>Google Drive - Virus scan warning</body></html>"
+
+
+@pytest.mark.parametrize("name", ["vgg16_mini", "efficientnet_lite0", "mobilenet"])
+@pytest.mark.parametrize(
+    ("content", "what"), [(POINTER, "a Git LFS pointer.*git lfs pull"), (PAGE, "a web page"), (b"", "empty")]
+)
+def test_what_lies_in_place_of_weights_is_named(tmp_path, name: str, content: bytes, what: str):
+    path = tmp_path / "weights.h5"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"weights\.h5.* is {what}"):
+        backbones.load(name, weights=path, image_size=32)
+
+
+def test_an_hdf5_file_that_is_cut_short_or_has_another_suffix_is_called_so(tmp_path):
+    small = keras.applications.MobileNet(weights=None, alpha=0.25, include_top=False, input_shape=(32, 32, 3))
+    small.save_weights(tmp_path / "whole.weights.h5")
+    content = (tmp_path / "whole.weights.h5").read_bytes()
+    for name, data in (("cut.weights.h5", content[: len(content) // 2]), ("damaged.h5", content[:8] + bytes(4000))):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(UserError, match=rf"{name} \([\d,]+ bytes\) are an HDF5 file that is cut short or damaged"):
+            backbones.load("mobilenet", weights=tmp_path / name, image_size=32)
+    (tmp_path / "weights.bin").write_bytes(content)
+    with pytest.raises(UserError, match=r"weights\.bin are in the format that Keras calls \.weights\.h5; rename"):
+        backbones.load("mobilenet", weights=tmp_path / "weights.bin", image_size=32)
+    loaded = backbones.load("mobilenet", weights=tmp_path / "whole.weights.h5", image_size=32)
+    np.testing.assert_array_equal(loaded.model.get_layer("conv1").get_weights()[0], small.layers[1].get_weights()[0])
+
+
+def test_python_objects_in_an_archive_are_refused_without_advice_to_load_them(tmp_path):
+    np.savez(tmp_path / "objects.npz", **{"block1_conv1/kernel": np.array([{"a": 1}], dtype=object)})
+    with pytest.raises(UserError, match="holds Python objects, which are never loaded") as refusal:
+        backbones.load("vgg16_mini", weights=tmp_path / "objects.npz")
+    assert "allow_pickle" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("word", ["none", "None", None])
+def test_none_is_understood_in_words_and_gives_an_untrained_network(word):
+    keras.utils.set_random_seed(0)
+    network = backbones.load("vgg16_mini", weights=word)
+    pretrained = backbones.load("vgg16_mini", weights="Pretrained")
+    kernels = [base.model.get_layer("block1_conv1").get_weights()[0] for base in (network, pretrained)]
+    assert not np.array_equal(*kernels)
+
+
+def test_imagenet_is_understood_where_it_is_the_source_and_corrected_where_it_is_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path))
+    monkeypatch.setattr(store, "fetch", lambda name: (_ for _ in ()).throw(UserError(f"asked for {name}")))
+    with pytest.raises(UserError, match="asked for efficientnet_lite0"):
+        backbones.load("efficientnet_lite0", weights="imagenet", image_size=32)
+    with pytest.raises(UserError, match='pretrained on shapes of drawn pictures; give weights="pretrained".*vgg16,'):
+        backbones.load("vgg16_mini", weights="imagenet")
+
+
+@pytest.mark.parametrize(("given", "what"), [("nowhere.h5", "is not a file"), ("", "is a folder"), (7, "is no text")])
+def test_a_source_of_weights_that_is_none_is_refused_with_the_choices(given, what: str):
+    with pytest.raises(UserError, match=f'{what}.*"pretrained", "none"'):
+        backbones.load("vgg16_mini", weights=given)
+
+
 @pytest.fixture(scope="module")
 def vgg16_file(tmp_path_factory):
     """A file of the layout that Keras publishes for VGG16, with random weights, and the network it belongs to."""

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import psutil
@@ -204,33 +205,134 @@ def test_a_missing_or_broken_source_is_a_clear_error(tmp_path: Path, content: st
         runs.run([path], tmp_path / "out")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that stands for Ctrl-C of one process")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_keeps_what_is_finished_and_leaves_no_kernel(
-    make: Maker, tmp_path: Path, number: signal.Signals
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals of this kind")
+
+
+def started(folder: Path, *notebooks: Path, **options: Any) -> subprocess.Popen[str]:
+    """Start the command on notebooks, of which the last says when it is reached and sleeps, and wait until it does."""
+    command = [sys.executable, "-c", "from tlutils.cli import main; main()", "run", *map(str, notebooks)]
+    command += ["-o", str(folder), "--jobs", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    waited_for = [*(folder / path.name for path in notebooks[:-1]), folder.parent / "reached"]
+    deadline = time.monotonic() + 300
+    while not all(path.exists() for path in waited_for) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(kernels_of(folder)) >= 1
+    return process
+
+
+def sleeper(make: Maker, tmp_path: Path, seconds: int = 600) -> Path:
+    reached = f"open({str(tmp_path / 'reached')!r}, 'w').close()"
+    return make("slow", reached, f"import time; time.sleep({seconds})", RECORD)
+
+
+@POSIX
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_interrupted_run_prints_and_keeps_what_is_finished_and_older_copies_and_leaves_no_kernel(
+    make: Maker, tmp_path: Path, name: str
 ) -> None:
-    quick = make("quick", RECORD)
-    slow = make("slow", f"open({str(tmp_path / 'reached')!r}, 'w').close()", "import time; time.sleep(600)", RECORD)
-    command = [sys.executable, "-c", "from tlutils.cli import main; main()"]
-    command += ["run", str(quick), str(slow), "-o", str(tmp_path / "out"), "--jobs", "2"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        waited_for = [tmp_path / "out" / "quick.ipynb", tmp_path / "reached"]
-        deadline = time.monotonic() + 300
-        while not all(path.exists() for path in waited_for) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert len(kernels_of(tmp_path / "out")) >= 1
-        process.send_signal(number)
+    older = stamped(tmp_path / "out" / "slow.ipynb", {"claims": []}).read_bytes()
+    with started(tmp_path / "out", make("quick", RECORD), sleeper(make, tmp_path)) as process:
+        for _ in range(2):  # Who is impatient sends it twice.
+            process.send_signal(getattr(signal, name))
         said, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "quick" in said and "ok" in said and "slow" not in said
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["quick.ipynb"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["quick.ipynb", "slow.ipynb"]
+    assert (tmp_path / "out" / "slow.ipynb").read_bytes() == older
     assert kernels_of(tmp_path / "out") == []
 
 
-def test_an_older_copy_does_not_outlive_a_run_that_was_stopped(make: Maker, tmp_path: Path) -> None:
-    stamped(tmp_path / "out" / "slow.ipynb", {"claims": []})
-    runs.run([make("slow", "import os; os.kill(os.getppid(), 9); import time; time.sleep(5)")], tmp_path / "out")
-    assert runs.record_of(tmp_path / "out" / "slow.ipynb") is None
+@POSIX
+def test_under_nohup_a_run_goes_on_when_the_terminal_closes(make: Maker, tmp_path: Path) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with started(tmp_path / "out", sleeper(make, tmp_path, seconds=3), preexec_fn=ignore) as process:
+        process.send_signal(signal.SIGHUP)
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0 and "ok" in said
+
+
+@POSIX
+def test_a_run_that_was_killed_outright_leaves_no_kernel_either(make: Maker, tmp_path: Path) -> None:
+    with started(tmp_path / "out", sleeper(make, tmp_path)) as process:
+        process.kill()
+    deadline = time.monotonic() + 30
+    while kernels_of(tmp_path / "out") and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert kernels_of(tmp_path / "out") == []
+
+
+def test_what_a_killed_notebook_had_lies_beside_the_older_copy_until_one_is_whole_again(
+    make: Maker, tmp_path: Path
+) -> None:
+    older = stamped(tmp_path / "out" / "slow.ipynb", {"claims": []}).read_bytes()
+    [result] = runs.run([make("slow", "import os; os.kill(os.getppid(), 9); os._exit(1)")], tmp_path / "out")
+    assert (result.status, result.path) == ("killed", tmp_path / "out" / "slow.stopped.ipynb")
+    assert (tmp_path / "out" / "slow.ipynb").read_bytes() == older
+    assert runs.record_of(result.path) is None
+    [result] = runs.run([make("slow", RECORD)], tmp_path / "out")
+    assert result.status == "ok" and [path.name for path in (tmp_path / "out").iterdir()] == ["slow.ipynb"]
+
+
+def test_files_of_the_working_folder_hide_no_module_and_can_be_imported_all_the_same(
+    make: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    for name in ("random", "code", "numpy", "papermill", "nbformat"):
+        (here / f"{name}.py").write_text("raise SystemExit('my exercise')")
+    (here / "my_notes.py").write_text("x = 1")
+    monkeypatch.chdir(here)
+    uses = "import random, code, numpy, my_notes, subprocess, sys\nassert my_notes.x == 1 and random.random() < 1"
+    child = "subprocess.run([sys.executable, '-c', 'import random; random.random()'], check=True)"
+    [result] = runs.run([make("tiny", uses, child, RECORD)], tmp_path / "out")
+    assert (result.status, result.message) == ("ok", "")
+
+
+@POSIX
+def test_a_user_without_a_home_folder_can_run_notebooks_once_there_is_a_cache(
+    make: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pwd
+
+    lesson = make("tiny", "import os; assert os.environ['TLUTILS_CACHE'] == place", RECORD)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+    for variable in ("HOME", "XDG_CACHE_HOME", "TLUTILS_CACHE"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(UserError, match="no home folder. Set the environment variable HOME, or TLUTILS_CACHE"):
+        runs.run([lesson], tmp_path / "out")
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
+    [result] = runs.run([lesson], tmp_path / "out", {"place": str(tmp_path / "cache")})
+    assert (result.status, result.message) == ("ok", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux only")
+def test_a_name_that_no_notebook_can_hold_is_refused_before_anything_runs(make: Maker, tmp_path: Path) -> None:
+    lesson, odd = make("tiny", RECORD), os.fsdecode(b"k\xe4tzchen")
+    odd_lesson = lesson.rename(lesson.with_name(f"{odd}.ipynb"))
+    with pytest.raises(UserError, match=r"k\\xe4tzchen.ipynb.* no UTF-8"):
+        runs.run([odd_lesson], tmp_path / "out")
+    lesson = odd_lesson.rename(lesson)
+    with pytest.raises(UserError, match=r"'k\\xe4tzchen', looked for from .* no UTF-8"):
+        runs.run([lesson], tmp_path / "out", {"place": odd})
+    with pytest.raises(UserError, match=r"k\\xe4tzchen', looked for from .* no UTF-8"):
+        runs.run([lesson], tmp_path / odd)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_cannot_be_written_is_named(make: Maker, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file/out cannot take executed notebooks .* choose another output folder"):
+        runs.run([make("tiny", RECORD)], tmp_path / "file" / "out")
+
+
+def test_a_copy_that_cannot_be_put_in_its_place_spoils_no_other_result(make: Maker, tmp_path: Path) -> None:
+    (tmp_path / "out" / "first.ipynb").mkdir(parents=True)
+    first, second = runs.run([make("first", RECORD), make("second", RECORD)], tmp_path / "out")
+    assert first.status == "error" and "first.ipynb could not be written: " in first.message
+    assert second.status == "ok"
 
 
 def test_half_of_the_cores_but_never_more_than_two_notebooks_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

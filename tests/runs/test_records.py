@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import nbformat
 import pytest
 from executed import stamped
 
-from tlutils import runs
+from tlutils import course, runs
 from tlutils.settings import UserError
 
 
@@ -104,3 +107,41 @@ def test_the_time_of_a_run_comes_from_its_last_copies_else_from_the_stored_recor
     nbformat.write(nbformat.v4.new_notebook(), unknown)
     assert runs.expected_seconds([*lessons, unknown], tmp_path / "out") == pytest.approx((start - 50) * 1.5)
     assert runs.expected_seconds([unknown], tmp_path / "out") is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux only")
+def test_names_that_break_lines_or_are_no_utf8_are_escaped_in_tables_records_and_csv(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "two\nlines" / "\udce4"
+    record = {"notebook": "a", "seconds": 1.0, "metrics": {"\udcff\x1b[31m": 1.0}, "claims": []}
+    stamped(tmp_path / "a.ipynb", {})
+    folder.mkdir(parents=True)
+    (tmp_path / "a.ipynb").rename(folder / "a.ipynb")
+    (folder / "a.ipynb").write_text(
+        json.dumps({"cells": [{"outputs": [{"output_type": "display_data", "data": {course.MIME: record}}]}]})
+    )
+    (tmp_path / "runs" / "bad\udcfc.ipynb").write_text("{")
+    results = runs.survey(tmp_path / "runs")
+    table = runs.table(results)
+    assert r"two\nlines/\xe4/a" in table and r"bad\xfc: " in table and table.isascii() and "\x1b" not in table
+    [collected] = runs.records(results, tmp_path / "runs")
+    assert collected["file"] == r"two\nlines/\xe4/a.ipynb" and list(collected["metrics"]) == [r"\xff\x1b[31m"]
+    runs.write_csv([collected], tmp_path / "table.csv")
+    assert len((tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot limit the size of files")
+def test_a_table_that_the_disk_cannot_take_leaves_the_old_one_whole(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("old")
+    program = """
+import pathlib, resource, sys
+import pandas
+from tlutils import runs, settings
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    runs.write_csv([{"notebook": "a" * 50_000}], pathlib.Path("table.csv"))
+except settings.UserError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True).stdout
+    assert said.startswith("table.csv could not be written (") and "make room" in said
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("table.csv", "old")]

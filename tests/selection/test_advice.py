@@ -190,6 +190,23 @@ def test_the_reasons_say_what_is_lost_and_gained_against_the_best(own_cache, mon
     )
 
 
+def test_a_sentence_says_how_many_candidates_the_pictures_cannot_tell_apart(own_cache, monkeypatch):
+    rng = np.random.default_rng(0)
+    good = np.repeat([0, 1], 20)[:, None] + 0.1 * rng.normal(size=(40, 2))
+    noise = rng.normal(size=(40, 2))
+    for end, sentence in (
+        (good, "cannot tell the candidates apart."),
+        (noise, "cannot tell 1 of the other 2 candidat"),
+    ):
+        by_cut = {"preprocess": good, "first": good, "end": end}
+        monkeypatch.setattr("tlutils.selection.advice.pooled_activations", lambda base, pictures, x=by_cut: x)
+        advice = advise(coloured([20, 20]), [small_backbone()])
+        assert sentence in repr(advice).splitlines()[1] and sentence in advice._repr_html_()
+    by_cut |= {"preprocess": noise, "first": noise, "end": good}
+    assert advise(coloured([20, 20]), [small_backbone()]).not_told_apart == 0
+    assert "cannot tell" not in repr(advise(coloured([20, 20]), [small_backbone()]))
+
+
 def test_where_nothing_helps_the_reason_says_so(own_cache, monkeypatch):
     zeros = dict.fromkeys(("preprocess", "first", "end"), np.zeros((20, 2)))
     monkeypatch.setattr("tlutils.selection.advice.pooled_activations", lambda base, pictures: zeros)

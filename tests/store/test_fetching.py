@@ -303,6 +303,22 @@ def test_a_mirror_without_the_right_bytes_leaves_it_to_the_publisher(
     assert shop.asked["/poem.txt"] == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"), (b"<html>", "a web page")],
+)
+def test_what_lies_in_place_of_the_file_is_named(
+    shop: Shop, poem: store.File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, what: str
+):
+    mirror = tmp_path / "mirror"
+    (mirror / poem.path).parent.mkdir(parents=True)
+    (mirror / poem.path).write_bytes(content)
+    monkeypatch.setenv("TLUTILS_MIRROR", str(mirror))
+    shop.shelf.clear()
+    with pytest.raises(UserError, match=f"mirror: what came is not the file, .*; it is {what}"):
+        store.fetch("poem")
+
+
 def test_the_error_says_what_is_wrong_with_the_mirror(
     shop: Shop, poem: store.File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -466,6 +482,10 @@ def test_the_space_needed_is_that_of_the_way_taken(index: Path, tmp_path: Path, 
     kept = sum(part.size or 0 for part in item.parts)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=kept))
     with pytest.raises(UserError, match=f"it needs {(kept + 2 * item.wheel.size) / 1e6:.1f} MB there. 0.1 MB are free"):
+        store.fetch("things")
+    # A mirror's wheel is copied once; pip holds it twice.
+    monkeypatch.setenv("TLUTILS_MIRROR", str(index))
+    with pytest.raises(UserError, match=f"it needs {(kept + item.wheel.size) / 1e6:.1f} MB there"):
         store.fetch("things")
     with zipfile.ZipFile(index / item.wheel.path) as wheel:
         for member, part in item.members.items():

@@ -8,6 +8,7 @@ import inspect
 import os
 import pkgutil
 import platform
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -56,9 +57,23 @@ def begin(notebook: str, **parameters: Any) -> None:
         Name without suffix, for example ``"03_vgg16"``.
     **parameters
         Name and value of every parameter.
+
+    Raises
+    ------
+    UserError
+        If a parameter that the notebook declares as text is none, as when papermill read its value as a number.
     """
     global _run
+    # IPython keeps what the parameters cell declares, and papermill's own cell after it declares nothing.
+    declared = getattr(sys.modules["__main__"], "__annotations__", {})
+    texts = {name: value for name, value in parameters.items() if declared.get(name) is str}
+    # Columns may be given by their numbers.
+    settings.require_text(**{name: value for name, value in texts.items() if not _is_column(name, value)})
     _run = _Run(notebook, {name: _plain(value) for name, value in parameters.items()})
+
+
+def _is_column(name: str, value: object) -> bool:
+    return name.endswith("_column") and isinstance(value, int) and not isinstance(value, bool)
 
 
 def metric(name: str, value: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,17 +13,38 @@ from tlutils.datasets.folders import from_folder
 from tlutils.synthetic import roads, scans, shapes, sounds
 
 
+@dataclass(frozen=True)
+class Source:
+    """How a data set is had, and what it is.
+
+    Attributes
+    ----------
+    build : callable
+        Of pictures per class, or None, and seed.
+    description : str
+        What the pictures show; of a download, what the store says of it.
+    image_size : str
+        As stored, in pixels.
+    licence : str
+    origin : str
+        Where it comes from, in words.
+    """
+
+    build: Callable[[int | None, int], Dataset]
+    description: str
+    image_size: str
+    licence: str
+    origin: str
+
+
 def load(name: str, *, per_class: int | None = None, seed: int = 0) -> Dataset:
     """Load one of the course's datasets.
 
     Parameters
     ----------
     name : str
-        A key of `CATALOGUE`: ``synthetic_source``, ``synthetic_flowers``, ``synthetic_ripeness``, ``synthetic_roads``
-        (clear weather), ``synthetic_scans`` (one slice of each patient, as many benign as malignant) and
-        ``synthetic_sounds`` (spectrograms), all 64x64 and drawn on the spot; ``digits`` (8x8, scikit-learn's real
-        handwritten digits); ``flower_photos`` (3,670 real photographs, a download of 229 MB) and
-        ``colorectal_histology`` (5,000 microscope tiles, 150x150, grouped by slide, a download of 258 MB).
+        A key of `CATALOGUE`, which describes each; ``tlutils list`` shows it. The synthetic ones are drawn on the spot,
+        ``digits`` comes with scikit-learn, the others are downloads.
     per_class : int, optional
         Pictures of each class. Default: 25 of each synthetic source class, 100 of each other synthetic class, all of a
         real dataset.
@@ -51,15 +72,16 @@ def load(name: str, *, per_class: int | None = None, seed: int = 0) -> Dataset:
         )
     if per_class is not None:
         settings.require_whole(1, per_class=per_class)
-    return CATALOGUE[name](per_class, seed)
+    return CATALOGUE[name].build(per_class, seed)
 
 
-def _synthetic(name: str, draw: Callable[[int, int], shapes.World], default: int) -> Callable[..., Dataset]:
+def _synthetic(name: str, draw: Callable[[int, int], shapes.World], default: int, description: str) -> Source:
     def build(per_class: int | None, seed: int) -> Dataset:
         world = draw(default if per_class is None else per_class, seed)
         return Dataset(name, world.pictures, world.labels, world.class_names, world.groups, True, dict(world.truth))
 
-    return build
+    size = f"{shapes.SIZE}x{shapes.SIZE}"
+    return Source(build, description, size, "Apache-2.0", "drawn on the spot")
 
 
 def _scans(per_class: int, seed: int) -> shapes.World:
@@ -78,7 +100,7 @@ def _digits(per_class: int | None, seed: int) -> Dataset:
     return _some_of(Dataset("digits", pictures, bundle.target.astype(np.int64), names, groups, False), per_class, seed)
 
 
-def _archive(name: str, top: str, groups: str | None = None) -> Callable[..., Dataset]:
+def _archive(name: str, top: str, image_size: str, groups: str | None = None) -> Source:
     """Read a fetched archive of class folders, which holds one folder, `top`."""
 
     def build(per_class: int | None, seed: int) -> Dataset:
@@ -86,21 +108,25 @@ def _archive(name: str, top: str, groups: str | None = None) -> Callable[..., Da
         store.extract(store.fetch(name), folder)
         return _some_of(replace(from_folder(folder / top, groups=groups), name=name), per_class, seed)
 
-    return build
+    file = store.FILES[name]
+    return Source(build, file.description, image_size, file.licence, file.source)
 
 
-CATALOGUE: dict[str, Callable[[int | None, int], Dataset]] = {
-    "synthetic_source": _synthetic("synthetic_source", shapes.source_shapes, 25),
-    "synthetic_flowers": _synthetic("synthetic_flowers", shapes.flowers, 100),
-    "synthetic_ripeness": _synthetic("synthetic_ripeness", shapes.ripeness, 100),
-    "synthetic_roads": _synthetic("synthetic_roads", roads.roads, 100),
-    "synthetic_scans": _synthetic("synthetic_scans", _scans, 100),
-    "synthetic_sounds": _synthetic("synthetic_sounds", sounds.sounds, 100),
-    "digits": _digits,
-    "flower_photos": _archive("flower_photos", "flower_photos"),
+CATALOGUE: dict[str, Source] = {
+    "synthetic_source": _synthetic("synthetic_source", shapes.source_shapes, 25, "ten outlines times six textures"),
+    "synthetic_flowers": _synthetic("synthetic_flowers", shapes.flowers, 100, "drawn flowers of five kinds"),
+    "synthetic_ripeness": _synthetic("synthetic_ripeness", shapes.ripeness, 100, "drawn fruit, told apart by colour"),
+    "synthetic_roads": _synthetic("synthetic_roads", roads.roads, 100, "drawn roads in clear weather"),
+    "synthetic_scans": _synthetic(
+        "synthetic_scans", _scans, 100, "drawn scans, one slice of each patient, as many benign as malignant"
+    ),
+    "synthetic_sounds": _synthetic("synthetic_sounds", sounds.sounds, 100, "spectrograms of computed sounds"),
+    # Alpaydin & Kaynak 1998, Optical Recognition of Handwritten Digits, UCI repository.
+    "digits": Source(_digits, "handwritten digits", "8x8", "CC BY 4.0", "comes with scikit-learn"),
+    "flower_photos": _archive("flower_photos", "flower_photos", "many sizes"),
     # Kather et al. 2016, Multi-class texture analysis in colorectal cancer histology; tiles of a slide are a group.
     "colorectal_histology": _archive(
-        "colorectal_histology", "Kather_texture_2016_image_tiles_5000", groups=r"(CRC-Prim-HE-\d+)"
+        "colorectal_histology", "Kather_texture_2016_image_tiles_5000", "150x150", groups=r"(CRC-Prim-HE-\d+)"
     ),
 }
 

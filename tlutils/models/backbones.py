@@ -12,6 +12,7 @@ import numpy as np
 
 from tlutils import settings, store
 from tlutils.models import architectures, checkpoints
+from tlutils.store import kinds
 
 if TYPE_CHECKING:
     import keras
@@ -21,6 +22,8 @@ PREPROCESS = "preprocess"
 # The backbone that learnt each task of the synthetic source, and how many classes the task has (`shapes.SOURCE_TASKS`).
 MINI = {"shapes": "vgg16_mini", "outlines": "vgg16_mini_outlines", "textures": "vgg16_mini_textures"}
 _SOURCE_CLASSES = {"shapes": 60, "outlines": 10, "textures": 6}
+
+_IMAGENET = "ImageNet"
 
 # The mean of ImageNet's training pictures in VGG16's channel order (Simonyan & Zisserman 2015, section 2.1).
 VGG_MEAN_BGR = (103.939, 116.779, 123.68)
@@ -58,7 +61,7 @@ class Backbone:
 
 @dataclass(frozen=True)
 class _Entry:
-    """How one backbone of the catalogue is built and filled."""
+    """How one backbone of the catalogue is built and filled, and from what task its weights come."""
 
     build: Callable[[int, bool], keras.Model]
     fill: Callable[[keras.Model, bool], None]
@@ -66,6 +69,7 @@ class _Entry:
     image_size: int
     cuts: tuple[str, ...]
     licence: str
+    source: str
 
 
 def load(
@@ -78,9 +82,10 @@ def load(
     name : str
         A key of `CATALOGUE`.
     weights : str, Path or None
-        ``"pretrained"``, None for random initial weights (an untrained control), or the path of a weight file in the
-        format that the backbone's publisher uses: ``.npz`` for vgg16_mini, a PyTorch checkpoint for
-        efficientnet_lite0, ``.h5`` or ``.weights.h5`` for the networks of keras.applications.
+        ``"pretrained"``, or ``"imagenet"`` where the source task is ImageNet; None or ``"none"`` for random initial
+        weights (an untrained control); or the path of a weight file in the format that the backbone's publisher uses:
+        ``.npz`` for vgg16_mini, a PyTorch checkpoint for efficientnet_lite0, ``.h5``, ``.weights.h5`` or ``.keras`` for
+        the networks of keras.applications.
     image_size : int, optional
         Side of the input in pixels; default: the size of pretraining.
     top : bool
@@ -103,13 +108,37 @@ def load(
     size = entry.image_size if image_size is None else image_size
     if size < 32:
         raise settings.UserError(f"image_size={size} is too small for {name}, which halves it five times; give >= 32.")
+    source = _source_of_weights(name, weights)
+    settings.start_keras()
+    # The first network makes TensorFlow look for devices.
     with settings.quiet_import():
         bare = entry.build(size, top)
-    if weights == "pretrained":
+    if source == "pretrained":
         entry.fill(bare, top)
-    elif weights is not None:
-        _fill_from_path(name, bare, Path(weights).expanduser())
+    elif source is not None:
+        _fill_from_path(name, bare, settings.expanded(source))
     return Backbone(name, _with_preprocessing(bare, entry.preprocessing()), size, entry.cuts, entry.licence)
+
+
+def _source_of_weights(name: str, weights: str | Path | None) -> str | Path | None:
+    """Return "pretrained", None, or the path that was meant."""
+    if weights is None or isinstance(weights, Path):
+        return weights
+    if not isinstance(weights, str):
+        raise settings.UserError(f'weights={weights!r} is no text; give "pretrained", "none" or the path of a file.')
+    word = weights.strip().lower()
+    if word in ("pretrained", "none"):
+        return None if word == "none" else word
+    if word == "imagenet":
+        task = CATALOGUE[name].source
+        if task == _IMAGENET:
+            return "pretrained"
+        others = ", ".join(other for other, entry in CATALOGUE.items() if entry.source == _IMAGENET)
+        raise settings.UserError(
+            f'weights={weights!r}: {name} was pretrained on {task}; give weights="pretrained" for these weights, or '
+            f"choose a backbone that was pretrained on ImageNet: {others}."
+        )
+    return weights
 
 
 def _with_preprocessing(bare: keras.Model, preprocessing: keras.Layer) -> keras.Model:
@@ -189,25 +218,70 @@ def _fill_efficientnet_lite0(model: keras.Model, path: Path) -> None:
 
 
 def _fill_from_path(name: str, model: keras.Model, path: Path) -> None:
-    """Fill from a file of the reader's."""
+    """Fill from a weight file."""
     if not path.is_file():
-        raise settings.UserError(f"weights={str(path)!r} is not a file; give the path of a weight file, or None.")
+        what = "is a folder" if path.is_dir() else f"is not a file (looked from {Path.cwd()})"
+        raise settings.UserError(
+            f'weights={str(path)!r} {what}; give "pretrained", "none" for an untrained network, or the path of a '
+            "weight file."
+        )
     if name in MINI.values():
+        _require_kind(name, path, (kinds.NUMPY_ARCHIVE,))
         _fill_vgg16_mini(name, model, path)
     elif name == "efficientnet_lite0":
         _fill_efficientnet_lite0(model, path)
     else:
+        _require_kind(name, path, (kinds.HDF5, kinds.KERAS_MODEL))
+        _fill_from_keras_file(name, model, path)
+
+
+def _require_kind(name: str, path: Path, wanted: tuple[str, ...]) -> None:
+    """Raise UserError for a file that is something else by its first bytes: a page, a pointer, another format."""
+    try:
+        found = store.kind_of(path)
+    except OSError as error:
+        raise settings.UserError(f"The weights in {path} cannot be read ({error.strerror}).") from error
+    if found not in wanted:
+        raise settings.UserError(
+            f"The weights in {path.name} are not {' or '.join(wanted)}, which {name} takes; the file is "
+            f"{found or 'of an unknown kind, or its beginning is damaged'}."
+        )
+
+
+def _fill_from_keras_file(name: str, model: keras.Model, path: Path) -> None:
+    """Let Keras fill the model from HDF5, of the layout of Keras 3 or of an older one, or from a whole model."""
+    import h5py
+
+    # Keras tells the formats by the suffix alone.
+    suffix = ".keras"
+    if store.kind_of(path) == kinds.HDF5:
         try:
-            model.load_weights(path)
-        except Exception as error:
-            raise _unfitting(name, path, error) from error
+            with h5py.File(path, "r") as file:
+                suffix = ".h5" if "layer_names" in file.attrs or "model_weights" in file else ".weights.h5"
+        except OSError as error:
+            raise settings.UserError(
+                f"The weights in {path.name} ({path.stat().st_size:,} bytes) are an HDF5 file that is cut short or "
+                "damaged. Bring the file again."
+            ) from error
+    by_name = next((known for known in (".keras", ".weights.h5", ".h5", ".hdf5") if path.name.endswith(known)), "")
+    if by_name.replace(".hdf5", ".h5") != suffix:
+        raise settings.UserError(
+            f"The weights in {path.name} are in the format that Keras calls {suffix}; rename the file to end so."
+        )
+    try:
+        model.load_weights(path)
+    except Exception as error:
+        raise _unfitting(name, path, error) from error
 
 
 def _unfitting(name: str, path: Path, error: Exception) -> settings.UserError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    reason = " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__
+    # What NumPy then recommends would run what is in the file.
+    if "allow_pickle" in reason:
+        reason = "it holds Python objects, which are never loaded"
     return settings.UserError(
-        f"The weights in {path.name} do not fit {name}, or the file is damaged ({reason}). "
-        "Bring the file again, or use weights=None for an untrained network."
+        f"The weights in {path.name} do not fit {name}, or the file is damaged ({reason.rstrip('.')}). Bring the file "
+        "again, give one of this very network without its top, or use weights=None for an untrained network."
     )
 
 
@@ -228,7 +302,7 @@ def _mini(task: str) -> _Entry:
         _fill_vgg16_mini(MINI[task], model, store.bundled(f"{MINI[task]}.npz"))
 
     cuts = (PREPROCESS, *(f"block{block}_pool" for block in range(1, 6)))
-    return _Entry(build, fill, _vgg_preprocessing, 64, cuts, "Apache-2.0")
+    return _Entry(build, fill, _vgg_preprocessing, 64, cuts, "Apache-2.0", f"{task} of drawn pictures")
 
 
 def _from_keras(constructor: str, **options: Any) -> Callable[[int, bool], keras.Model]:
@@ -272,7 +346,8 @@ CATALOGUE: dict[str, _Entry] = {
         lambda: _rescaling(1 / 128, -127 / 128),
         224,
         (PREPROCESS, "stem_relu", *(f"stage{stage}" for stage in range(1, 8)), "head"),
-        "Apache-2.0",
+        store.FILES["efficientnet_lite0"].licence,
+        _IMAGENET,
     ),
     "vgg16": _Entry(
         _from_keras("VGG16"),
@@ -280,7 +355,8 @@ CATALOGUE: dict[str, _Entry] = {
         _vgg_preprocessing,
         224,
         (PREPROCESS, *(f"block{block}_pool" for block in range(1, 6))),
-        "CC BY 4.0",
+        store.FILES["vgg16"].licence,
+        _IMAGENET,
     ),
     "mobilenet": _Entry(
         _from_keras("MobileNet", alpha=0.25),
@@ -288,7 +364,8 @@ CATALOGUE: dict[str, _Entry] = {
         lambda: _rescaling(1 / 127.5, -1),
         224,
         (PREPROCESS, "conv1_relu", *(f"conv_pw_{block}_relu" for block in (1, 3, 5, 7, 9, 11, 12, 13))),
-        "Apache-2.0",
+        store.FILES["mobilenet"].licence,
+        _IMAGENET,
     ),
     "mobilenetv2": _Entry(
         _from_keras("MobileNetV2"),
@@ -297,6 +374,7 @@ CATALOGUE: dict[str, _Entry] = {
         224,
         (PREPROCESS, "expanded_conv_project_BN", *(f"block_{block}_add" for block in (2, 5, 9, 12, 15)), "out_relu"),
         "Apache-2.0",
+        _IMAGENET,
     ),
     "resnet50": _Entry(
         _from_keras("ResNet50"),
@@ -304,7 +382,8 @@ CATALOGUE: dict[str, _Entry] = {
         _vgg_preprocessing,
         224,
         (PREPROCESS, "pool1_pool", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out"),
-        "MIT",
+        store.FILES["resnet50"].licence,
+        _IMAGENET,
     ),
     "efficientnetb0": _Entry(
         _from_keras("EfficientNetB0"),
@@ -317,6 +396,7 @@ CATALOGUE: dict[str, _Entry] = {
             *(f"block{b}_add" for b in ("2b", "3b", "4c", "5c", "6d")),
             "top_activation",
         ),
-        "Apache-2.0",
+        store.FILES["efficientnetb0"].licence,
+        _IMAGENET,
     ),
 }

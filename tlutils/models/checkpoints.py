@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlutils.settings import UserError
+from tlutils.store import kinds
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -87,7 +88,8 @@ def read_legacy_torch(path: Path) -> dict[str, NDArray[Any]]:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"The checkpoint {path} cannot be read ({error.strerror}).") from error
-    if content.startswith(b"PK"):
+    kind = kinds.kind_of(path)
+    if kind == kinds.TORCH_ZIP:
         raise UserError(
             f"{path} is a PyTorch checkpoint of the newer zip format, which is not read here. "
             "Save it again with torch.save(..., _use_new_zipfile_serialization=False)."
@@ -96,7 +98,9 @@ def read_legacy_torch(path: Path) -> dict[str, NDArray[Any]]:
     try:
         return _read(io.BytesIO(content))
     except Exception as error:
-        reason = str(error) or type(error).__name__
+        reason = f"it is {kind}" if kind else "its first bytes are those of another kind of file, or damaged"
+        if kind == kinds.PICKLE:
+            reason = str(error) or type(error).__name__
         raise UserError(
             f"{path} ({len(content):,} bytes) is not a whole PyTorch checkpoint of the legacy format: {reason}. "
             "If it was downloaded, delete it and fetch it again."

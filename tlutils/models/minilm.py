@@ -150,6 +150,7 @@ def load() -> Encoder:
         If the weights cannot be brought.
     """
     folder = store.fetch("minilm")
+    settings.start_keras()
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     with settings.quiet_import():
         model = _build(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tlutils.course import DOES_NOT_HOLD, HOLDS, MIME, VERDICTS, count_verdicts
-from tlutils.settings import UserError
+from tlutils.settings import UserError, printable, replacing
 
 # What a record does not count: the start of the kernel and the imports before `course.begin`.
 START_SECONDS = 8
@@ -122,13 +122,24 @@ def records(results: Sequence[Result], folder: Path) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Each record with the further key ``file``, the path below `folder`.
+        Each record with the further key ``file``, the path below `folder`. In all names and texts, characters that
+        break lines or are no UTF-8 are escaped.
     """
     return [
-        {"file": result.path.relative_to(folder).as_posix(), **result.record}
+        _escaped({"file": result.path.relative_to(folder).as_posix(), **result.record})
         for result in results
         if result.record is not None
     ]
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(item) for key, item in value.items()}
+    return value
 
 
 def expected_seconds(notebooks: Sequence[Path], output_dir: Path) -> float | None:
@@ -182,7 +193,7 @@ def table(results: Sequence[Result]) -> str:
     for result in results:
         seconds = "-" if result.seconds is None else f"{result.seconds:.1f}"
         counts = ["-" if result.record is None else str(count) for count in result.counts.values()]
-        rows.append((result.notebook, seconds, *counts, result.status))
+        rows.append((printable(result.notebook), seconds, *counts, result.status))
     wide = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     lines = []
     for name, *numbers, status in rows:
@@ -193,11 +204,11 @@ def table(results: Sequence[Result]) -> str:
         for claim in result.claims:
             if claim["verdict"] != HOLDS:
                 reasons.append(f"{result.notebook}: {claim['verdict']}: {claim['text']} ({claim.get('observed')})")
-    return "\n".join(lines + ["", *reasons] * bool(reasons))
+    return "\n".join(lines + ["", *map(printable, reasons)] * bool(reasons))
 
 
 def write_csv(collected: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write collected records as a table, one row per run.
+    """Write collected records as a table, one row per run, whole or not at all.
 
     Parameters
     ----------
@@ -206,6 +217,11 @@ def write_csv(collected: Sequence[Mapping[str, Any]], path: Path) -> None:
     path : Path
         Columns file, notebook, seconds, ``claims.<verdict>`` with the number of claims, then ``parameters.<name>``,
         ``metrics.<name>`` and ``versions.<name>``; a value that is itself a mapping fills a column per key.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be written.
     """
     import pandas as pd
 
@@ -216,7 +232,14 @@ def write_csv(collected: Sequence[Mapping[str, Any]], path: Path) -> None:
         row |= {key: record[key] for key in ("parameters", "metrics", "versions") if record.get(key)}
         rows.append(row)
     # A whole number stays one where another run lacks that column.
-    pd.json_normalize(rows).convert_dtypes().to_csv(path, index=False)
+    table = pd.json_normalize(rows).convert_dtypes()
+    try:
+        with replacing(path) as temporary:
+            table.to_csv(temporary, index=False)
+    except OSError as error:
+        raise UserError(
+            f"{path} could not be written ({error.strerror or error}). Give another file, or make room on the disk."
+        ) from error
 
 
 def read(path: Path, name: str) -> Result:

@@ -77,11 +77,14 @@ class Advice:
         Pictures that were scored.
     seconds : float
         That the advice took.
+    not_told_apart : int
+        Of the other candidates, those that these pictures do not tell from the best.
     """
 
     ranked: tuple[Candidate, ...]
     n_pictures: int
     seconds: float
+    not_told_apart: int
 
     @property
     def best(self) -> Candidate:
@@ -98,12 +101,26 @@ class Advice:
         best = f"{self.best.backbone} cut at {self.best.cut}"
         return f"Best of {len(self.ranked)}: {best} ({self.n_pictures} pictures scored in {self.seconds:.0f} s)"
 
+    def _doubt(self) -> str:
+        """Return a sentence on what the ranking leaves open, "" if nothing."""
+        if not self.not_told_apart:
+            return ""
+        others = len(self.ranked) - 1
+        which = f"{self.not_told_apart} of the other {others} candidates from the best"
+        if self.not_told_apart == others:
+            which = "the candidates apart"
+        return (
+            f"These pictures cannot tell {which}. Of those, take the fastest or the smallest, or give more pictures or "
+            "a larger budget."
+        )
+
     def __repr__(self) -> str:
-        return f"{self._title()}\n{self.table().to_string(formatters=_FORMATS, index_names=False)}"
+        lines = [self._title(), self._doubt(), self.table().to_string(formatters=_FORMATS, index_names=False)]
+        return "\n".join(line for line in lines if line)
 
     def _repr_html_(self) -> str:
         table = self.table().to_html(formatters=_FORMATS, index_names=False, border=0)
-        return f"<p>{html.escape(self._title())}</p>{table}"
+        return f"<p>{html.escape(f'{self._title()} {self._doubt()}'.strip())}</p>{table}"
 
 
 _FORMATS: dict[str | int, Callable[[Any], str]] = {
@@ -182,7 +199,7 @@ def advise(
     equals = sum(not _told_apart(hits, best_right) for _, hits in found[1:])
     reasons = [_reason_of_best(best, equals), *(_reason(*pair, best, best_right) for pair in found[1:])]
     explained = tuple(replace(pair[0], reason=reason) for pair, reason in zip(found, reasons, strict=True))
-    return Advice(explained, len(sample), time.perf_counter() - start)
+    return Advice(explained, len(sample), time.perf_counter() - start, equals)
 
 
 @functools.lru_cache(maxsize=8)

@@ -21,7 +21,8 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from tlutils import settings
-from tlutils.settings import UserError, cache_dir
+from tlutils.settings import UserError, cache_dir, expanded
+from tlutils.store import kinds
 from tlutils.store.sources import FILES, Carried, File, Part
 
 
@@ -177,12 +178,17 @@ def _first_problem(folder: Path, parts: Iterable[Part]) -> str:
             return f"{part.path} is not there"
         size = path.stat().st_size
         if part.size is not None and size != part.size:
-            return f"{part.path} has {size:,} bytes instead of {part.size:,}"
+            return f"{part.path} has {size:,} bytes instead of {part.size:,}{_instead(path)}"
         algorithm, digest = part.checksum.split(":")
         found = pooch.file_hash(str(path), alg=algorithm)
         if found != digest:
-            return f"{part.path} has other bytes than published ({algorithm} {found})"
+            return f"{part.path} has other bytes than published ({algorithm} {found}){_instead(path)}"
     return ""
+
+
+def _instead(path: Path) -> str:
+    kind = kinds.kind_of(path)
+    return f"; it is {kind}" if kind in kinds.NOT_THE_FILE else ""
 
 
 def _require(work: Path, parts: Iterable[Part]) -> None:
@@ -201,11 +207,10 @@ def _bring(item: File | Carried, work: Path, damage: str) -> None:
     ]
     reasons = [damage]
     for place, bring, parts in dict.fromkeys(ways):
-        # pip holds a wheel twice while it moves it.
-        needed = _size(item.parts) + (0 if parts == item.parts else 2 * _size(parts))
-        if shutil.disk_usage(work).free < needed:
-            raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, it needs {_megabytes(needed)} there")
         try:
+            if bring is _from_mirror:
+                _require_on_mirror(parts)
+            _require_room(item, parts, work, copies=2 if bring is _from_origin else 1)
             bring(item, parts, work)
             _require(work, parts)
             if isinstance(item, Carried) and parts != item.parts:
@@ -223,15 +228,35 @@ def _bring(item: File | Carried, work: Path, damage: str) -> None:
     )
 
 
-def _from_mirror(item: File | Carried, parts: Iterable[Part], work: Path) -> None:
+def _require_room(item: File | Carried, parts: Iterable[Part], work: Path, copies: int) -> None:
+    """Raise OSError if the disk cannot hold what comes on this way; `copies` of a wheel, which pip holds twice."""
+    needed = _size(item.parts) + (0 if parts == item.parts else copies * _size(parts))
+    if shutil.disk_usage(work).free < needed:
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, it needs {_megabytes(needed)} there")
+
+
+def _mirror() -> str | Path:
+    """Return the address or the folder of the mirror, "" if there is none."""
     mirror = os.environ.get("TLUTILS_MIRROR", "")
+    return mirror if not mirror or mirror.lower().startswith(("http://", "https://")) else expanded(mirror)
+
+
+def _require_on_mirror(parts: Iterable[Part]) -> None:
+    mirror = _mirror()
     if not mirror:
         raise _Unavailable("TLUTILS_MIRROR is not set")
     for part in parts:
-        if mirror.lower().startswith(("http://", "https://")):
-            _download(f"{mirror.rstrip('/')}/{quote(part.path)}", part, work)
+        if isinstance(mirror, Path) and not (mirror / part.path).exists():
+            raise _Unavailable(f"{mirror / part.path} cannot be read ({os.strerror(errno.ENOENT)})")
+
+
+def _from_mirror(item: File | Carried, parts: Iterable[Part], work: Path) -> None:
+    mirror = _mirror()
+    for part in parts:
+        if isinstance(mirror, Path):
+            _copy(mirror, part, work)
         else:
-            _copy(Path(mirror).expanduser(), part, work)
+            _download(f"{mirror.rstrip('/')}/{quote(part.path)}", part, work)
 
 
 def _from_origin(item: File | Carried, parts: Iterable[Part], work: Path) -> None:
