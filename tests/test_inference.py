@@ -101,7 +101,7 @@ def test_what_a_call_returned_does_not_change_with_the_next_one() -> None:
 
 
 @with_lite
-@hypothesis_settings(max_examples=15)
+@hypothesis_settings(max_examples=10)
 @given(count=st.integers(1, 30), batch_size=st.integers(1, 20))
 def test_large_jobs_go_through_lite_in_batches_of_any_size(count: int, batch_size: int) -> None:
     model, images = depthwise(), pictures(count, seed=batch_size)
@@ -196,6 +196,8 @@ def not_a_number(monkeypatch: pytest.MonkeyPatch) -> keras.Model:
 def test_where_lite_cannot_be_had_keras_computes_and_only_the_log_says_why(build, monkeypatch, capfd, caplog) -> None:
     model, images = build(monkeypatch), pictures(3)
     monkeypatch.setattr(inference, "WORTH_CONVERTING", 0)
+    # What TensorFlow says when it starts.
+    capfd.readouterr()
     with caplog.at_level(logging.INFO, "tlutils"):
         found = compute_once(model, images)
     np.testing.assert_array_equal(found, model.predict_on_batch(images))
@@ -208,6 +210,8 @@ def test_where_lite_cannot_be_had_keras_computes_and_only_the_log_says_why(build
 @with_lite
 def test_a_conversion_prints_nothing_and_leaves_the_random_numbers_alone(capfd) -> None:
     model = depthwise(keras.layers.Dropout(0.5))
+    # What TensorFlow says when it starts.
+    capfd.readouterr()
     drawn = []
     for convert in (False, True):
         keras.utils.set_random_seed(3)

@@ -89,9 +89,11 @@ def pays(model: keras.Model, numbers: int) -> bool:
         return False
     if keras.backend.backend() != "tensorflow":
         return False
-    import tensorflow as tf
+    # TensorFlow looks for a GPU when it is first asked, and says so.
+    with settings.quiet_import():
+        import tensorflow as tf
 
-    return not tf.config.list_physical_devices("GPU")
+        return not tf.config.list_physical_devices("GPU")
 
 
 def lite(model: keras.Model, first: NDArray[Any]) -> Forward | None:
