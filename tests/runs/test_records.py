@@ -122,9 +122,9 @@ def test_names_that_break_lines_or_are_no_utf8_are_escaped_in_tables_records_and
     (tmp_path / "runs" / "bad\udcfc.ipynb").write_text("{")
     results = runs.survey(tmp_path / "runs")
     table = runs.table(results)
-    assert r"two\nlines/\xe4/a" in table and r"bad\xfc: " in table and table.isascii() and "\x1b" not in table
+    assert r"two\x0alines/\xe4/a" in table and r"bad\xfc: " in table and table.isascii() and "\x1b" not in table
     [collected] = runs.records(results, tmp_path / "runs")
-    assert collected["file"] == r"two\nlines/\xe4/a.ipynb" and list(collected["metrics"]) == [r"\xff\x1b[31m"]
+    assert collected["file"] == r"two\x0alines/\xe4/a.ipynb" and list(collected["metrics"]) == [r"\xff\x1b[31m"]
     runs.write_csv([collected], tmp_path / "table.csv")
     assert len((tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()) == 2
 

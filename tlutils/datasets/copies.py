@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,8 @@ def look(picture: Image.Image) -> Look | None:
     # reducing_gap averages whole blocks first: a fraction of the time of a filter that is laid over all pixels.
     small = picture.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=1.0)
     grey = small.convert("L")
-    if np.ptp(grey.getextrema()) < _LEAST_CONTRAST:
+    darkest, brightest = cast("tuple[int, int]", grey.getextrema())
+    if brightest - darkest < _LEAST_CONTRAST:
         return None
     red, green, blue = small.resize((1, 1), Image.Resampling.BOX).tobytes()
     return Look(grey.tobytes(), (red, green, blue))

@@ -242,8 +242,9 @@ def _groups(
 ) -> tuple[NDArray[np.int64], int, list[str]]:
     """Group of every picture; how many look nearly the same as an earlier one; and what is to be said of it."""
     digests = [scan.digest for scan in scans]
-    look_alikes = copies.alike([scan.look for scan in scans]).tolist()
-    alike = group_numbers(digests, look_alikes)
+    look_alikes = copies.alike([scan.look for scan in scans])
+    joined = [look_alikes.tolist()] if len(np.unique(look_alikes)) < len(digests) else []
+    alike = group_numbers(digests, *joined)
     near = len(set(digests)) - len(np.unique(alike))
     keys = [] if pattern is None else [_group_keys(pattern, [entry.path.name for entry in entries])]
     if any(entry.patient for entry in entries):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -128,9 +129,10 @@ def label(name: str) -> str:
     return settings.printable(unicodedata.normalize("NFC", name))
 
 
-def natural(name: str) -> list[str | int]:
+@functools.lru_cache(maxsize=4096)
+def natural(name: str) -> tuple[str | int, ...]:
     """Sort key that puts 2 before 10."""
-    return [int(part) if at % 2 else part for at, part in enumerate(re.split("([0-9]+)", name))]
+    return tuple(int(part) if at % 2 else part for at, part in enumerate(re.split("([0-9]+)", name)))
 
 
 def walk(root: Path) -> Listing:
