@@ -1,8 +1,8 @@
 """Word pieces, the tokens of BERT; of the standard library alone, since a copy of this file reads texts beside a model.
 
 Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", with the file
-`tokenization.py` that was published with it. Where the two ways of that description differ, this one does as the
-publisher of all-MiniLM-L6-v2 (its `tokenizer.json`), whose model has never seen anything else:
+`tokenization.py` that was published with it. In two things this one follows the publisher of all-MiniLM-L6-v2 (its
+`tokenizer.json`), whose model has seen texts in no other way:
 
 * characters for private use are removed as control characters are, and words of over 100 characters are [UNK];
 * each character is lowered by itself, so a sigma is the same at the end of a word as within it.
