@@ -270,10 +270,12 @@ def pretrain(output: Path | None, task: str, seed: int, epochs: int, per_class: 
 @click.option(
     "--groups",
     metavar="REGEX",
+    default="",
     help="What its parentheses catch in a file name is the patient, day or film; of each, one picture is scored.",
 )
+@click.option("--labels", metavar="TABLE", default="", help="A table of file names and labels; FOLDER has the files.")
 @click.option("--json", "as_json", is_flag=True, help="Print the ranking as JSON and nothing else.")
-def advise(folder: Path, candidates: tuple[str, ...], budget: float, groups: str | None, as_json: bool) -> None:
+def advise(folder: Path, candidates: tuple[str, ...], budget: float, groups: str, labels: str, as_json: bool) -> None:
     """Rank pretrained networks and cuts for the pictures in FOLDER, without training a network.
 
     FOLDER has one sub-folder per class. Keep test pictures out of it: those that take part in the choice no longer
@@ -286,14 +288,34 @@ def advise(folder: Path, candidates: tuple[str, ...], budget: float, groups: str
     from tlutils.selection.advice import advise as advise_on
 
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", datasets.UnreadablePicture)
-        warnings.simplefilter("always", datasets.DoubtfulLabel)
-        pictures = datasets.from_folder(folder, groups=groups)
+        warnings.simplefilter("always", UserWarning)
+        pictures = datasets.own_pictures(folder, labels=labels, groups=groups)
     for warning in caught:
         click.echo(settings.printable(f"Warning: {warning.message}"), err=True)
     # Named twice is named.
     advice = advise_on(pictures, list(dict.fromkeys(candidates)) or None, budget)
     click.echo(json.dumps(asdict(advice), indent=2) if as_json else _printable(repr(advice)))
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a table to this file.")
+def predict(model: Path, paths: tuple[str, ...], csv_file: Path | None) -> None:
+    """Ask the model that lesson 16 wrote into the folder MODEL about pictures or sentences.
+
+    PATH is a picture, or a folder with pictures in it and below; of a model of sentences, a file with one in each line,
+    or - for what is typed. Answers below the model's threshold are marked as refused. The exit code is 1 if something
+    could not be read, 2 if there was nothing to ask about.
+    """
+    from tlutils import deployment
+
+    try:
+        with settings.quiet_import():
+            code = deployment.run(model, paths, csv_file)
+    except deployment.NoModel as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(code)
 
 
 @main.command()

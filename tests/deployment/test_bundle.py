@@ -17,7 +17,7 @@ from PIL import Image
 
 from tlutils import deployment
 from tlutils.deployment import bundle
-from tlutils.deployment.predict import NoModel
+from tlutils.deployment.program import NoModel
 from tlutils.settings import UserError
 
 CLASSES = ("blue", "red")

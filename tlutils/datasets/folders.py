@@ -7,13 +7,14 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tlutils import settings
-from tlutils.datasets import copies, decoding, layouts, picture_files, reports
+from tlutils.datasets import copies, decoding, layouts, medmnist, picture_files, reports, tables
 from tlutils.datasets.examples import Dataset, DoubtfulLabel, contradictions, group_numbers
 from tlutils.datasets.layouts import Entry, Listing
 from tlutils.datasets.picture_files import PictureFiles, Scan
@@ -442,3 +443,41 @@ def from_domain_folders(path: str | Path, *, groups: str | None = None) -> tuple
             "everywhere."
         )
     return dataset, domains
+
+
+def own_pictures(path: str | Path, *, labels: str | Path = "", groups: str = "") -> Dataset:
+    """Read the reader's pictures, in whichever of three forms they come.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder, as `from_folder` takes it, or an archive of arrays (``.npz``), as `from_npz` does, whose split stays.
+    labels : str or Path, optional
+        A table of file names and labels, as `files_and_labels` takes it; the files lie in the folder.
+    groups : str, optional
+        A regular expression, as in `from_folder`; empty for none.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    settings.UserError
+        As the three raise it; a table or an expression for an archive, which has no file names.
+    """
+    place = Path(path).expanduser()
+    if place.suffix.lower() != ".npz":
+        if not labels:
+            return from_folder(place, groups=groups or None)
+        return from_files(tables.files_and_labels(labels, place), place.name, groups=groups or None)
+    if labels or groups:
+        raise settings.UserError(
+            f"'{place}' is an archive of arrays without file names, so labels={str(labels)!r} and groups={groups!r} "
+            "have nothing to name. Leave both empty."
+        )
+    dataset, split = medmnist.from_npz(place)
+    sides = np.empty(len(dataset), dtype="U10")
+    for side, chosen in vars(split).items():
+        sides[chosen] = side
+    return replace(dataset, ready_made=sides)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tlutils import settings
 from tlutils.datasets import decoding
-from tlutils.deployment import predict
+from tlutils.deployment import program
 from tlutils.models import wordpiece
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def write(
         Of built-in layers only, so that plain Keras loads it; returns probabilities.
     labels : mapping
         For labels.json: ``classes``, ``threshold``, ``input`` ("pictures" or "sentences") and what reading them needs,
-        ``image_size`` and ``white`` or ``max_length``. The hashes of the files are added.
+        ``image_size`` and ``spans`` or ``max_length``. The hashes of the files are added.
     card, report : str
         Markdown and HTML.
     vocabulary : sequence of str, optional
@@ -135,19 +135,19 @@ def _keep_earlier(folder: Path) -> None:
 
 
 def standalone() -> str:
-    """Return the program that goes with a model: `predict`, with the modules that it takes from the course put in.
+    """Return the program that goes with a model: `program`, with the modules that it takes from the course put in.
 
     Returns
     -------
     str
         Source that needs keras, Pillow and numpy only.
     """
-    source = Path(predict.__file__).read_text(encoding="utf-8")
+    source = Path(program.__file__).read_text(encoding="utf-8")
     for module in (decoding, wordpiece):
         content = Path(module.__file__ or "").read_text(encoding="utf-8")
         content = content.replace("from __future__ import annotations\n", "")
         line = re.compile(rf"^from {re.escape(module.__name__)} import .*\n", flags=re.MULTILINE)
-        before, after = line.split(source)  # predict.py imports each module in one line
+        before, after = line.split(source)  # program.py imports each module in one line
         source = before + content + after
     return source
 
