@@ -382,3 +382,28 @@ def test_an_error_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(invoke("collect", ".").exception, ZeroDivisionError)
     monkeypatch.setattr(runs, "survey", lambda folder: (_ for _ in ()).throw(settings.UserError("Do this.")))
     assert invoke("collect", ".").stderr == "Error: Do this.\n"
+
+
+def test_predict_prints_or_writes_what_a_model_says_and_its_exit_code_tells_what_was_not_read(tmp_path: Path) -> None:
+    import keras
+
+    from tlutils import deployment
+
+    pictures = keras.Input((None, None, 3), dtype="uint8")
+    size = keras.layers.Resizing(8, 8, crop_to_aspect_ratio=True)(pictures)
+    mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(size))
+    answers = keras.layers.Dense(2, activation="softmax")
+    model = keras.Model(pictures, answers(mean))
+    answers.set_weights([np.array([[-9.0, 9], [0, 0], [9, -9]]), np.zeros(2)])
+    facts = {"classes": ["blue", "red"], "threshold": 0.9, "input": "pictures", "image_size": 8, "spans": {}}
+    deployment.write(deployment.prepare(tmp_path / "model"), model, facts, "# card", "<html></html>")
+    (tmp_path / "asked").mkdir()
+    Image.new("RGB", (20, 10), (250, 0, 0)).save(tmp_path / "asked" / "a.png")
+    told = invoke("predict", tmp_path / "model", tmp_path / "asked")
+    assert told.exit_code == 0 and "100%  red" in told.output
+    (tmp_path / "asked" / "b.png").write_bytes(b"")
+    written = invoke("predict", tmp_path / "model" / "model.keras", tmp_path / "asked", "--csv", tmp_path / "o.csv")
+    assert written.exit_code == 1 and "b.png" in written.output
+    assert len((tmp_path / "o.csv").read_text("utf-8-sig").splitlines()) == 3
+    missing = invoke("predict", tmp_path / "nowhere", tmp_path / "asked")
+    assert missing.exit_code == 1 and "has no labels.json" in missing.output

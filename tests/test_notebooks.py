@@ -264,6 +264,7 @@ FEW: dict[str, dict[str, Any]] = {
     "11_medical_imaging": {"image_size": 64},
     "12_text": {"labels_per_class": 20, "epochs": 1},
     "13_multimodal": {"labels_per_class": 5, "epochs": 1},
+    "16_your_own_data": {"epochs": 1, "image_size": 64},
     "18_theory": {"per_class": 10},
 }
 

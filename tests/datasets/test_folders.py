@@ -559,3 +559,40 @@ def test_real_driving_frames_of_several_sizes_are_read(real_data: Path):
     dataset = datasets.from_folder(real_data / "road_surface")
     assert dataset.counts.tolist() == [75, 36]
     assert dataset.resized(32)[:].shape == (111, 32, 32, 3)
+
+
+# The reader's pictures, in whichever form
+
+
+def test_a_folder_a_table_of_its_files_and_an_archive_are_read_through_one_door(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (12, 16, 16, 3), dtype=np.uint8)
+    labels = np.arange(12) % 2
+    for number, picture in enumerate(pictures):
+        kind = tmp_path / "folder" / ("ill", "well")[labels[number]]
+        kind.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(kind / f"p{number // 4}-{number}.png")
+        (tmp_path / "flat").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "flat" / f"p{number // 4}-{number}.png")
+    rows = [f"p{number // 4}-{number}.png,{('ill', 'well')[label]}" for number, label in enumerate(labels)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    arrays = {}
+    for side, part in (("train", slice(0, 6)), ("val", slice(6, 8)), ("test", slice(8, 12))):
+        arrays |= {f"{side}_images": pictures[part], f"{side}_labels": labels[part][:, None]}
+    np.savez(tmp_path / "archive.npz", **arrays)
+    folder = datasets.own_pictures(tmp_path / "folder", groups=r"^p(\d)")
+    table = datasets.own_pictures(tmp_path / "flat", labels=tmp_path / "labels.csv", groups=r"^p(\d)")
+    archive = datasets.own_pictures(tmp_path / "archive.npz")
+    for found in (folder, table):
+        assert found.class_names == ("ill", "well") and len(np.unique(found.groups)) == 3
+        names = np.array([int(path.stem.split("-")[1]) for path in found.pictures.paths])
+        np.testing.assert_array_equal(found.labels, labels[names])
+        np.testing.assert_array_equal(found.resized(16)[:], pictures[names])
+    split = datasets.split(archive, labels_per_class=None, seed=0)
+    assert sorted(split.train) == [0, 1, 2, 3, 4, 5] and sorted(split.test) == [8, 9, 10, 11]
+
+
+@pytest.mark.parametrize("given", [{"labels": "labels.csv"}, {"groups": "^(p)"}])
+def test_an_archive_has_no_file_names_to_be_named_by_a_table_or_an_expression(tmp_path: Path, given: dict[str, str]):
+    with pytest.raises(UserError, match="without file names"):
+        datasets.own_pictures(tmp_path / "archive.npz", **given)
