@@ -148,6 +148,13 @@ def test_a_model_is_not_written_into_the_data(tmp_path: Path, place: str) -> Non
     assert not (tmp_path / "data" / "red" / "model").exists()
 
 
+def test_without_data_any_folder_will_do_also_one_below_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert deployment.prepare("model", "") == tmp_path / "model"
+
+
 def test_a_folder_that_cannot_be_made_is_refused_before_the_training(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written to"):

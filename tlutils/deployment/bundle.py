@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 FILES = ("model.keras", "labels.json", "vocabulary.txt", "predict.py", "model_card.md", "report.html")
 
 
-def prepare(out_dir: str | Path, data: Path | None = None) -> Path:
+def prepare(out_dir: str | Path, data: str | Path = "") -> Path:
     """Make the folder that a model will be written to, before the time is spent on training it.
 
     Parameters
     ----------
     out_dir : str or Path
-    data : Path, optional
-        The reader's folder of pictures, which must stay free of what we write.
+    data : str or Path, optional
+        The reader's folder of pictures, which must stay free of what we write; empty for none.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def prepare(out_dir: str | Path, data: Path | None = None) -> Path:
         A folder that cannot be made or written to, or that lies in the data.
     """
     folder = Path(out_dir).expanduser().resolve()
-    if data is not None and folder.is_relative_to(Path(data).expanduser().resolve()):
+    if str(data) and folder.is_relative_to(Path(data).expanduser().resolve()):
         raise settings.UserError(
             f"out_dir='{out_dir}' lies in the data folder '{data}', where the next run would take it for a class. "
             "Give a folder outside."
