@@ -51,6 +51,9 @@ _FORMATS = (
 # Photoshop and image generators write long texts into PNG files, which Pillow refuses from 1 MB on. Unpacked bytes.
 _MOST_TEXT, _MOST_TEXTS = 2**24, 2**26
 
+# TIFF and BigTIFF, in both orders of bytes.
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
 # Pages of a stack that are tried until one is not empty.
 _MOST_PAGES = 200
 
@@ -157,7 +160,9 @@ def decode(path: Path) -> Decoded:
     try:
         opened = open_picture(path)
     except UnidentifiedImageError:
-        if path.read_bytes()[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        with path.open("rb") as file:
+            start = file.read(4)
+        if start not in TIFF_STARTS:
             raise
         return _decode_tiff(path)
     with opened as image:

@@ -57,7 +57,7 @@ _SIGNATURES: tuple[tuple[int, bytes, Kind], ...] = (
         Kind("a Git LFS pointer", "Fetch what Git LFS pointers stand for with 'git lfs pull'."),
     ),
     *((0, start, Kind("a damaged picture", _REPLACE, True)) for start in (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8")),
-    *((0, start, Kind("a damaged TIFF", _REPLACE, True)) for start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    *((0, start, Kind("a damaged TIFF", _REPLACE, True)) for start in decoding.TIFF_STARTS),
     (0, b"\0\5\x16\7", Kind("macOS's notes on a file")),
     (0, b"%PDF", Kind("a PDF", "Export the pages or pictures of a PDF as PNG.")),
     (0, b"%!PS", Kind("PostScript", _EXPORT)),
