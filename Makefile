@@ -19,8 +19,7 @@ run: $(ENV) ## execute the whole course and print seconds, verdicts and status o
 	$(BIN)/tlutils fetch
 	$(BIN)/tlutils run --output-dir build/run
 
-# Two processes, since most tests use one core; the notebooks alone run one by one, since some of their claims compare
-# seconds. Their own cache: a test must not depend on what the reader has fetched.
+# Two processes, since most tests use one core. Their own cache: a test must not depend on what the reader has fetched.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal
 style = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 check test: export TLUTILS_CACHE ?= $(CURDIR)/build/cache
@@ -33,7 +32,7 @@ test: $(ENV) ## everything: style, types, layers, all tests, every notebook exec
 	$(style)
 	$(PYTEST)
 	KERAS_BACKEND=torch $(PYTEST) tests/test_cut.py tests/test_inference.py tests/tuning tests/models/test_backbones.py tests/models/test_minilm.py
-	TLUTILS_STRICT=1 $(BIN)/pytest notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
+	TLUTILS_STRICT=1 $(PYTEST) --dist loadfile notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
 		--nbval-sanitize-with=tests/sanitize.cfg
 
 lab: $(ENV) ## open the course in JupyterLab
