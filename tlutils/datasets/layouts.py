@@ -288,14 +288,14 @@ def sources(files: Sequence[Path]) -> list[Path]:
     >>> [str(source) for source in sources([Path(file) for file in files])]
     ['leaf', 'leaf', 'leaf', 'leaf_3.png', 'oak_dark.png', 'IMG']
     """
-    bare = {file.with_suffix("") for file in files}
-    found = {}
+    bare = [file.parent / file.stem for file in files]
+    originals, found = set(bare), {}
     for file in files:
         match = _CHANGED.match(file.stem)
-        if match and (match[2] or file.with_name(match[1]) in bare):
-            found[file] = file.with_name(match[1] or match[2])
+        if match and (match[2] or file.parent / match[1] in originals):
+            found[file] = file.parent / (match[1] or match[2])
     copied = set(found.values())
-    return [found.get(file, file.with_suffix("") if file.with_suffix("") in copied else file) for file in files]
+    return [found.get(file, stem if stem in copied else file) for file, stem in zip(files, bare, strict=True)]
 
 
 def in_classes(listing: Listing) -> tuple[list[Entry], list[str]]:
