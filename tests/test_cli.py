@@ -407,3 +407,11 @@ def test_predict_prints_or_writes_what_a_model_says_and_its_exit_code_tells_what
     assert len((tmp_path / "o.csv").read_text("utf-8-sig").splitlines()) == 3
     missing = invoke("predict", tmp_path / "nowhere", tmp_path / "asked")
     assert missing.exit_code == 1 and "has no labels.json" in missing.output
+
+
+def test_predict_names_what_asks_for_a_backend_that_keras_does_not_have(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-c", "from tlutils.cli import main; main()", "predict", tmp_path, tmp_path]
+    outcome = subprocess.run(
+        command, env={**os.environ, "KERAS_BACKEND": "abacus"}, capture_output=True, text=True, check=False
+    )
+    assert outcome.returncode == 1 and outcome.stderr.startswith("Error: Keras has no backend 'abacus' that trains")

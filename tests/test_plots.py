@@ -228,6 +228,20 @@ def test_a_confusion_matrix_shows_its_counts_true_classes_downwards():
     assert axis.get_ylabel() == "true class"
 
 
+def test_of_many_classes_the_pairs_that_are_confused_most_are_listed_in_a_small_figure():
+    matrix = np.diag(np.full(120, 5)) + np.eye(120, k=1, dtype=np.int64)
+    matrix[7, 3], matrix[2, 9] = 4, 2
+    figure = plots.confusion(matrix, [f"class $_{number}" for number in range(120)])
+    [axis] = figure.axes
+    assert [bar.get_width() for bar in axis.patches][:3] == [4, 2, 1] and len(axis.patches) == 15
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels[0].replace("\\", "") == "class $_7, taken for class $_3"
+    assert axis.get_xlabel() == "times, of 725 examples of 120 classes; 600 are right"
+    assert len(plots.png(figure)) < 200_000
+    [axis] = plots.confusion(np.eye(120, dtype=np.int64), [str(number) for number in range(120)]).axes
+    assert not axis.patches
+
+
 def drawn(text: str, **options: Any) -> np.ndarray:
     """The pixels of a figure that holds nothing but a text."""
     from matplotlib.figure import Figure

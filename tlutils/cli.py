@@ -310,6 +310,7 @@ def predict(model: Path, paths: tuple[str, ...], csv_file: Path | None) -> None:
     """
     from tlutils import deployment
 
+    settings.start_keras()
     try:
         with settings.quiet_import():
             code = deployment.run(model, paths, csv_file)

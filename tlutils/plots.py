@@ -55,6 +55,9 @@ _MORE_FONTS = (
 _LONGEST = 60
 _LONGEST_TICK = 32
 
+# Above so many classes no count of a confusion matrix can be read; this many pairs of classes are listed instead.
+_MOST_CLASSES, _MOST_PAIRS = 20, 15
+
 # From a panel's title to its labels, from a label to what was measured; see `curves`.
 Panels = Mapping[str, Mapping[str, ArrayLike]]
 
@@ -393,7 +396,7 @@ def by_seed(
 
 
 def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
-    """Draw a confusion matrix with its counts.
+    """Draw a confusion matrix with its counts; of many classes, the pairs that are taken for each other most often.
 
     Parameters
     ----------
@@ -407,6 +410,8 @@ def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
     """
     from sklearn.metrics import ConfusionMatrixDisplay
 
+    if len(class_names) > _MOST_CLASSES:
+        return _most_confused(matrix, class_names)
     side = max(3.6, 0.55 * len(class_names))
     figure, axis = subplots(width=side + 1, height=side)
     names = [as_written(name, _LONGEST_TICK) for name in class_names]
@@ -416,6 +421,19 @@ def confusion(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
     axis.set_xticks(range(len(names)), names, rotation=30, ha="right")
     axis.set_yticks(range(len(names)), names)
     axis.grid(False)
+    return figure
+
+
+def _most_confused(matrix: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
+    wrong = matrix - np.diag(np.diag(matrix))
+    pairs = np.argwhere(wrong)
+    pairs = pairs[np.argsort(-wrong[tuple(pairs.T)], kind="stable")][:_MOST_PAIRS]
+    figure, axis = subplots(width=8, height=1 + 0.3 * max(1, len(pairs)))
+    names = [as_written(name, _LONGEST_TICK) for name in class_names]
+    axis.barh(range(len(pairs)), wrong[tuple(pairs.T)], color=COLOURS["accent"])
+    axis.set_yticks(range(len(pairs)), [f"{names[true]}, taken for {names[said]}" for true, said in pairs])
+    axis.invert_yaxis()
+    axis.set(xlabel=f"times, of {matrix.sum()} examples of {len(names)} classes; {np.trace(matrix)} are right")
     return figure
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 
 from tlutils.datasets import copies
 
@@ -35,7 +35,14 @@ def from_grey(grey: np.ndarray) -> copies.Look:
 def test_the_hash_is_that_of_imagehash():
     grey = np.random.default_rng(0).integers(0, 256, (50, 32, 32))
     expected = [imagehash.phash(Image.fromarray(one.astype(np.uint8)), 16, 2).hash.ravel() for one in grey]
-    np.testing.assert_array_equal(copies.hashes([from_grey(one) for one in grey]), expected)
+    np.testing.assert_array_equal(copies.hashes([from_grey(one) for one in grey])[0], expected)
+
+
+def test_the_other_hashes_are_those_of_the_mirrored_and_turned_pictures():
+    grey = np.random.default_rng(0).integers(0, 256, (20, 32, 32))
+    turned = [np.rot90(one, turns, (1, 2)) for one in (grey, grey[:, :, ::-1]) for turns in range(4)]
+    expected = {copies.hashes([from_grey(one) for one in pictures])[0].tobytes() for pictures in turned}
+    assert {way.tobytes() for way in copies.hashes([from_grey(one) for one in grey])} == expected
 
 
 @pytest.mark.parametrize(
@@ -45,6 +52,8 @@ def test_the_hash_is_that_of_imagehash():
         (lambda picture: picture.resize((picture.width * 2, picture.height * 2)), 0.95),
         (lambda picture: pressed(picture, 40), 0.95),
         (lambda picture: ImageEnhance.Brightness(picture).enhance(1.1), 0.95),
+        (ImageOps.mirror, 0.9),
+        (lambda picture: picture.rotate(90, expand=True), 0.9),
     ],
 )
 def test_copies_of_photographs_are_joined_and_photographs_are_not(

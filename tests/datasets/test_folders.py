@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -150,7 +151,7 @@ def test_a_picture_too_large_to_be_safe_is_left_out(folder: Path, side: int, mon
     for number in range(4):
         save(folder / "cat" / f"{number}.png", noise(number, 4))
         save(folder / "dog" / f"{number}.png", noise(100 + number, 4))
-    with pytest.warns(datasets.UnreadablePicture, match="cat/huge.png .*pixels"):
+    with pytest.warns(datasets.UnreadablePicture, match="cat/huge.png .*143 pixels that are.*Cut or shrink"):
         assert len(datasets.from_folder(folder)) == 8
 
 
@@ -299,15 +300,35 @@ def two_empty_classes(folder: Path) -> Path:
     return folder / "new"
 
 
+def packed(folder: Path) -> Path:
+    return Path(shutil.make_archive(str(folder), "zip", folder))
+
+
+def wrapped_twice(folder: Path) -> Path:
+    (folder.parent / "archive" / "data").mkdir(parents=True)
+    folder.rename(folder.parent / "archive" / "data" / "pets")
+    return folder.parent
+
+
+def nothing_in_the_files(folder: Path) -> Path:
+    for file in folder.glob("*/*.png"):
+        file.write_bytes(b"")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         (lambda folder: folder / "no" / "such" / "folder", "does not exist; '{folder}' does. Give a folder that has"),
-        (lambda folder: folder / "cat" / "0.png", "is a file, not a folder"),
+        (lambda folder: folder / "cat" / "0.png", "is a file, not a folder (a picture). Give a folder that has"),
+        (packed, "is a file, not a folder (a zip archive). Unpack archives first. Give a folder that has"),
         (empty, "is empty. Give a folder that has one sub-folder of pictures per class"),
         (lambda folder: folder / "cat", "has 4 files but no class folders. Give a folder"),
-        (lambda folder: folder.parent, "give a folder one level further down, such as '{folder}'"),
+        (lambda folder: folder.parent, "give a folder further down, such as '{folder}'"),
+        (wrapped_twice, "give a folder further down, such as '{folder.parent}/archive/data/pets'"),
         (two_empty_classes, "no readable picture (without any: 'cat', 'dog')"),
+        (nothing_in_the_files, "(an empty file)). A classifier needs two classes or more: "),
+        (nothing_in_the_files, "tiff, webp). Fetch or copy empty files again."),
     ],
 )
 def test_a_folder_without_classes_says_what_it_has_and_what_to_give(
@@ -429,6 +450,36 @@ def test_nearly_the_same_pictures_share_a_group_and_others_do_not(tmp_path: Path
     assert group["cat/1.png"] == group["cat/pressed.jpg"] and group["cat/2.png"] == group["cat/darker.png"]
     assert len(set(group.values())) == 16
     assert dataset.report.near_duplicates == 3
+
+
+def test_mirrored_and_turned_copies_share_a_group_with_their_picture_and_with_no_other(tmp_path: Path):
+    for name, start in (("cat", 0), ("dog", 10)):
+        (tmp_path / name).mkdir()
+        for number in range(5):
+            picture = photograph(start + number)
+            picture.save(tmp_path / name / f"{number}.png")
+            for way in Image.Transpose:
+                picture.transpose(way).save(tmp_path / name / f"{way.name}{number}.png")
+    dataset = datasets.from_folder(tmp_path)
+    assert len(dataset) == 80 and len(set(dataset.groups.tolist())) == 10
+    for path, group in zip(dataset.pictures.paths, dataset.groups, strict=True):
+        original = path.with_name(f"{path.stem[-1]}.png")
+        assert group == dataset.groups[dataset.pictures.paths.index(original)]
+
+
+def test_copies_that_only_their_names_tell_share_a_group_with_the_picture_of_that_name(folder: Path):
+    for number, name in enumerate(
+        ("0_rot10", "0-Blur-2", "1_augmented_3_zoom", "5_flip", "a.rf.12ab34cd", "a.rf.56ef78ab")
+    ):
+        save(folder / "cat" / f"{name}.png", noise(200 + number))
+    save(folder / "dog" / "2.gif", noise(300))
+    dataset = datasets.from_folder(folder)
+    groups: dict[int, list[str]] = {}
+    for path, group in zip(dataset.pictures.paths, dataset.groups.tolist(), strict=True):
+        groups.setdefault(group, []).append(path.name)
+    together = [names for names in groups.values() if len(names) > 1]
+    copies = [["0-Blur-2.png", "0.png", "0_rot10.png"], ["1.png", "1_augmented_3_zoom.png"]]
+    assert together == [*copies, ["a.rf.12ab34cd.png", "a.rf.56ef78ab.png"]]
 
 
 def test_a_fixed_camera_whose_pictures_are_all_alike_makes_no_single_group(tmp_path: Path):

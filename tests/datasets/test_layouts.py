@@ -71,6 +71,14 @@ def test_a_split_within_the_classes_or_in_a_folder_of_its_own_name_is_recognised
         assert dataset.class_names == ("ill", "well") and set(domain.tolist()) == {name}
 
 
+def test_classes_may_lie_any_number_of_folders_below_the_sides(tmp_path: Path):
+    for depth in ("", "images", "images/all", "images/all/jpg"):
+        root = tmp_path / f"{len(depth)}"
+        fill(root, *(f"{side}/{depth}/{label}".replace("//", "/") for side in ("train", "val") for label in ("a", "b")))
+        dataset = datasets.from_folder(root)
+        assert dataset.class_names == ("a", "b") and dataset.report.ready_made == {"train": 8, "validation": 8}
+
+
 def test_domains_may_each_bring_their_split(tmp_path: Path):
     labels = ("city", "field")
     fill(tmp_path, *(f"{d}/{s}/{c}" for d in ("day", "night") for s in ("train", "test") for c in labels))

@@ -255,6 +255,8 @@ def test_arrays_under_other_names_are_offered(tmp_path):
     with pytest.raises(UserError, match="others in it: 'images', 'labels'") as caught:
         medmnist.from_npz(saved(tmp_path, {"images": parts["x_test"], "labels": parts["test_labels"]}))
     assert "Perhaps" not in str(caught.value)
+    with pytest.raises(UserError, match="A validation side is a part that is taken out of train, such as every fifth"):
+        medmnist.from_npz(saved(tmp_path, faulty(val_images=None, val_labels=None)))
 
 
 def test_a_member_that_is_no_array_is_refused(tmp_path):

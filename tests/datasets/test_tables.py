@@ -502,7 +502,7 @@ def test_columns_are_chosen_by_name_and_number_and_names_count_from_the_folder(t
     assert labelled(table(tmp_path, "1.png\till\n2.png\twell\n"), tmp_path / "all", file_column=0, label_column=1) == (
         expected
     )
-    with pytest.raises(UserError, match="no column with a usual name.*Give file_column.*'scan'"):
+    with pytest.raises(UserError, match="no column with a usual name.*Give that name to .*'scan'.*file_column"):
         datasets.files_and_labels(table(tmp_path, "scan,label\n1.png,x\n2.png,y\n"), tmp_path / "all")
     with pytest.raises(UserError, match="none' is no folder"):
         datasets.files_and_labels(table(tmp_path, "file,label\n1.png,x\n2.png,y\n"), tmp_path / "none")
@@ -514,12 +514,31 @@ def test_windows_separators_a_leading_dot_and_decomposed_accents_name_the_same_f
     assert [name for name, _ in labelled(path)] == ["x/a.png", "b.png", "cafe\u0301.png"]
 
 
+def test_a_name_without_suffix_is_that_of_the_one_picture_that_fits(tmp_path):
+    pictures(tmp_path, "ISIC_1.5.jpg", "x/2.png", "3.png", "3.jpg")
+    named = table(tmp_path, "image_id,dx\nISIC_1.5,mel\nx/2,nv\n3.jpg,nv\n3.png,mel\n")
+    assert labelled(named) == [("ISIC_1.5.jpg", "mel"), ("x/2.png", "nv"), ("3.jpg", "nv"), ("3.png", "mel")]
+    (tmp_path / "4.txt").touch()
+    for name in ("3", "4"):
+        with pytest.raises(UserError, match=rf"1 of 2 files .* are not in .*'{name}' \(line 3\)"):
+            datasets.files_and_labels(table(tmp_path, f"image_id,dx\nISIC_1.5,mel\n{name},nv\n"))
+
+
+def test_columns_with_a_single_one_in_each_row_are_the_classes(tmp_path):
+    pictures(tmp_path, "1.png", "2.png", "3.png")
+    one_hot = "image, MEL , NV,site\n1.png,0.0,1.0,arm\n2.png,1.0,0.0,leg\n3.png,0.0,1,arm\n"
+    assert labelled(table(tmp_path, one_hot)) == [("1.png", "NV"), ("2.png", "MEL"), ("3.png", "NV")]
+    for wrong in ("1.png,1,1,arm", "1.png,0,0,arm", "1.png,2,0,arm"):
+        with pytest.raises(UserError, match="no column with a usual name .*Give that name to the right one"):
+            datasets.files_and_labels(table(tmp_path, one_hot.replace("1.png,0.0,1.0,arm", wrong)))
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
         (["A.png", "c.png"], r"2 of 4 files .*'A.png' \(line 4\), 'c.png' \(line 5\).*Nearest to 'A.png' is 'a.png'"),
         (["x" * 300], "1 of 3 files"),
-        (["deep"], "Nearest to 'deep' is 'x/deep.png'.*suffix and case included"),
+        (["deep"], "Nearest to 'deep' is 'x/deep.png'.*case included; only the suffix"),
         (["deep.png"], "Nearest to 'deep.png' is 'x/deep.png'"),
         (["ab.png"], "Nearest to 'ab.png' is 'a.png'|'b.png'"),
         (["????"], "The folder holds 4 files"),

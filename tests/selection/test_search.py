@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -148,6 +149,17 @@ def test_a_training_that_diverges_is_a_failed_trial_and_does_not_stop_the_search
     with pytest.warns(UserWarning, match="nan is not acceptable"):
         diverged = run(2)
     assert [trial.state.name for trial in diverged.trials] == ["FAIL", "FAIL"]
+
+
+def test_a_database_of_something_else_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "notes.db"
+    with contextlib.closing(sqlite3.connect(file)) as notes:
+        notes.execute("CREATE TABLE recipes (name TEXT)")
+        notes.commit()
+    before = file.read_bytes()
+    with pytest.raises(settings.UserError, match=r"notes.db' is a database of something else \(tables: recipes\)"):
+        run(1, url(file))
+    assert file.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["notes.db"]
 
 
 def test_a_killed_study_resumes_with_its_finished_trials_untouched(

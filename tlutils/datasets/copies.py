@@ -1,4 +1,4 @@
-"""Find pictures that are nearly the same: resized, recompressed, slightly brightened copies, frames of one scene."""
+"""Find pictures that are nearly the same: resized, recompressed, mirrored or turned copies, frames of one scene."""
 
 from __future__ import annotations
 
@@ -65,32 +65,39 @@ def hashes(looks: Sequence[Look]) -> NDArray[np.bool_]:
 
     Returns
     -------
-    bool array, shape (n, 256)
+    bool array, shape (8, n, 256)
+        Upright first, then mirrored and turned in all seven ways, which changes signs of frequencies and their order.
     """
     from scipy.fft import dct
 
     side = 2 * _SIDE
     waves = dct(np.eye(side), axis=0)[:_SIDE].astype(np.float32)
-    found = np.empty((len(looks), _SIDE * _SIDE), dtype=bool)
+    signs = np.where(np.arange(_SIDE) % 2, -1, 1).astype(np.float32)
+    found = np.empty((8, len(looks), _SIDE * _SIDE), dtype=bool)
     for start in range(0, len(looks), 4096):
         part = looks[start : start + 4096]
         grey = np.frombuffer(b"".join(one.grey for one in part), dtype=np.uint8).reshape(len(part), side, side)
-        low = (waves @ grey.astype(np.float32) @ waves.T).reshape(len(part), -1)
-        found[start : start + len(part)] = low > np.median(low, axis=1, keepdims=True)
+        low = waves @ grey.astype(np.float32) @ waves.T
+        turned = [one * down * across for one in (low, low.mT) for down in (1, signs[:, None]) for across in (1, signs)]
+        for way, frequencies in enumerate(turned):
+            flat = frequencies.reshape(len(part), -1)
+            found[way, start : start + len(part)] = flat > np.median(flat, axis=1, keepdims=True)
     return found
 
 
 def alike(looks: Sequence[Look | None]) -> NDArray[np.int64]:
     """Number the sets of pictures that are nearly the same, however long the chain; blank pictures stay alone.
 
-    Two pictures are nearly the same if their hashes differ in `MOST_BITS` of 256 bits or fewer and no channel of
-    their mean colours by more than 32 of 255. Measured on 500 flowers and 120 outdoor photographs: one pair of flowers
-    is joined, which is the same photograph twice, and 205 pairs of frames, each of one webcam at one time of the day.
-    No two clearly different pictures are joined; the next flowers are 76 bits apart, a flower and an outdoor scene 98.
-    Of their copies were joined: half the size 96 %, 64 pixels wide 97 %, twice the size 99 %, JPEG quality 50 and 20
-    99.8 and 98.7 %, 10 % brighter and darker 99.0 and 99.8 %, 15 % more contrast 99.5 %, without colours 62 %. None of
-    those mirrored, or cropped by 3 % a side: a folder with augmented copies of its pictures needs `groups`. Pictures
-    that are smooth all over, such as blurred ones, have few sure bits, and copies of them may be missed.
+    Two pictures are nearly the same if their hashes differ in `MOST_BITS` of 256 bits or fewer, also after one of them
+    is mirrored or turned by quarter turns, and no channel of their mean colours by more than 32 of 255. Measured on 500
+    flowers and 120 outdoor photographs: one pair of flowers is joined, which is the same photograph twice, and 205
+    pairs of frames, each of one webcam at one time of the day. No two clearly different pictures are joined; a
+    photograph and a painting made of it are 20 bits apart, the next flowers 76, a flower and an outdoor scene 84. Of
+    their copies were joined: half the size 97 %, 64 pixels wide 97 %, twice the size 99.7 %, JPEG quality 50 and 20
+    99.8 and 98.9 %, 10 % brighter and darker 99.0 and 99.8 %, 15 % more contrast 99.7 %, without colours 65 %, mirrored
+    and upside down 96 and 99 %, turned by 90, 180 and 270 degrees 96, 84 and 99 %. None of those turned by 10 degrees,
+    or cropped by 3 % a side: such copies need names that say so (`layouts.sources`), or `groups`. Pictures that are
+    smooth all over, such as blurred ones, have few sure bits, and copies of them may be missed.
 
     Every pair within `MOST_BITS` agrees in one of ``MOST_BITS + 1`` parts of the hash at least (Norouzi, Punjani &
     Fleet 2012, "Fast search in Hamming space with multi-index hashing"), so only those that share a part are compared.
@@ -108,7 +115,7 @@ def alike(looks: Sequence[Look | None]) -> NDArray[np.int64]:
     numbers = np.arange(len(looks), dtype=np.int64)
     if kept:
         tones = np.array([one.tone for one in kept], dtype=np.int16)
-        numbers[seen] = seen[joined(hashes(kept), tones)]
+        numbers[seen] = seen[joined(hashes(kept).reshape(-1, _SIDE * _SIDE), tones)]
     return numbers
 
 
@@ -117,7 +124,9 @@ def joined(bits: NDArray[np.bool_], tones: NDArray[np.int16]) -> NDArray[np.int6
 
     Parameters
     ----------
-    bits : bool array, shape (n, 256)
+    bits : bool array, shape (n, 256), or (8 n, 256)
+        Behind the n rows may stand the same pictures in other positions, each time all n. A row that is near to such a
+        one is near to its picture.
     tones : int16 array, shape (n, 3)
 
     Returns
@@ -127,7 +136,7 @@ def joined(bits: NDArray[np.bool_], tones: NDArray[np.int16]) -> NDArray[np.int6
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    n = len(bits)
+    n = len(tones)
     words = np.packbits(bits, axis=1).view(np.uint64)
     edges = [np.empty((2, 0), dtype=np.int64)]
     for part in range(MOST_BITS + 1):
@@ -137,7 +146,7 @@ def joined(bits: NDArray[np.bool_], tones: NDArray[np.int16]) -> NDArray[np.int6
         same = (key[order][1:] == key[order][:-1]).all(axis=1)
         for start, stop in _runs(same):
             edges += _pairs(order[start:stop], words, tones)
-    rows, columns = np.concatenate(edges, axis=1)
+    rows, columns = np.concatenate(edges, axis=1) % n
     graph = coo_array((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(n, n))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
@@ -149,12 +158,14 @@ def _runs(same: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _pairs(members: NDArray[np.int64], words: NDArray[np.uint64], tones: NDArray[np.int16]) -> list[NDArray[np.int64]]:
-    """Pairs of nearly the same pictures among members, as arrays of shape (2, number)."""
+    """Pairs of nearly the same rows among members, one of them upright, as arrays of shape (2, number)."""
     found = []
-    while len(members) > 1:
+    n = len(tones)
+    # The upright rows come first, and two that are not make a pair whenever two upright ones do.
+    while len(members) > 1 and members[0] < n:
         first, members = members[0], members[1:]
         apart = np.bitwise_count(words[members] ^ words[first]).sum(axis=1)
-        tone = np.abs(tones[members] - tones[first]).max(axis=1)
+        tone = np.abs(tones[members % n] - tones[first]).max(axis=1)
         near = (apart <= MOST_BITS) & (tone <= _MOST_TONE)
         found.append(np.stack([np.full(near.sum(), first), members[near]]))
         # What is the same in every bit and tone has the same neighbours; without it a thousand copies take no square.

@@ -134,7 +134,10 @@ def open_picture(path: Path) -> ImageFile.ImageFile:
 
     if is_raw(path):
         raise UnfitPicture("a camera's raw file", "Export them as PNG or JPEG.")
-    image = Image.open(path, formats=_formats())
+    try:
+        image = Image.open(path, formats=_formats())
+    except Image.DecompressionBombError:  # from twice the limit on, before the size can be asked for
+        raise _too_large("far") from None
     try:
         _require_safe(image.width, image.height)
     except UnfitPicture:
@@ -149,8 +152,16 @@ def _require_safe(width: int, height: int) -> None:
 
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and width * height > limit:
-        reason = f"{width * height:,} pixels, more than the {limit:,} that are safe to open"
-        raise UnfitPicture(reason, "Cut or shrink very large pictures.")
+        raise _too_large(f"{width * height:,} pixels,")
+
+
+def _too_large(many: str) -> UnfitPicture:
+    from PIL import Image
+
+    return UnfitPicture(
+        f"{many} more than the {Image.MAX_IMAGE_PIXELS:,} pixels that are safe to open",
+        "Cut or shrink very large pictures.",
+    )
 
 
 def decode(path: Path) -> Decoded:

@@ -238,6 +238,7 @@ def _located(
     """Tell whether the first row is a header, and find the columns."""
     import pandas as pd
 
+    rows = _with_labels(rows) if [*columns.values()][-1] == LABELS else rows
     first = [cell.strip() for cell in next(iter(rows.values()))]
     given = [name for name in columns.values() if isinstance(name, str)]
     # A header of numbers is what pandas gives a table without names of its own.
@@ -258,6 +259,19 @@ def _located(
     cells = pd.DataFrame(list(rows.values()), index=list(rows), dtype=object).iloc[int(header) :]
     names = [cell if header and cell and first.index(cell) == at else str(at) for at, cell in enumerate(first)]
     return Table(cells, names, places, [*map(short, first)] if taken else [], _joined(rows, separator, places[-1]))
+
+
+def _with_labels(rows: dict[int, list[str]]) -> dict[int, list[str]]:
+    """Add a column of labels where there is none, but one column for each class with a single 1 in each row."""
+    (top, header), *others = rows.items()
+    names = [cell.strip() for cell in header]
+    values = {line: [number(cell) for cell in row] for line, row in others}
+    classes = [at for at in range(len(names)) if all(row[at] in (0, 1) for row in values.values())]
+    single = all(sum(row[at] == 1 for at in classes) == 1 for row in values.values())
+    if {plain(name) for name in names} & set(LABELS) or not others or len(classes) < 2 or not single:
+        return rows
+    labels = {line: next(names[at] for at in classes if row[at] == 1) for line, row in values.items()}
+    return {top: [*header, LABELS[0]]} | {line: [*row, labels[line]] for line, row in others}
 
 
 def _joined(rows: dict[int, list[str]], separator: str, label: int) -> list[str]:
@@ -281,8 +295,9 @@ def _place(file: Path, parameter: str, name: str | Sequence[str], first: Sequenc
         usual = next((spelt.index(one) for one in name if one in spelt), None)
         if usual is None:
             raise settings.UserError(
-                f"'{file}' has no column with a usual name ({settings.listed(name)}). Give {parameter}. "
-                f"{_choices(first)}"
+                f"'{file}' has no column with a usual name ({settings.listed(name)}). Give that name to the right one "
+                f"in its first row, {settings.listed([*map(short, first)])}; if that is no header but the first row of "
+                f"the data, write one above it. In Python, {parameter} chooses a column."
             )
         return usual
     if header and first.count(name) > 1:

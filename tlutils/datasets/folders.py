@@ -47,7 +47,8 @@ def from_folder(path: str | Path, *, groups: str | None = None) -> Dataset:
         A regular expression, looked for in each file name. The first of its pairs of parentheses that catches
         something names the group: the patient, the day, the film. Pictures of one group never part in a split, also
         across classes. Without it, nearly the same pictures are a group (`copies.alike` tells what that means and
-        what it misses), unless that left a class without the three groups that a split needs.
+        what it misses), and a picture with the changed copies of it that names tell (``7.png``, ``7_rot10.png``),
+        unless that left a class without the three groups that a split needs.
 
     Returns
     -------
@@ -159,7 +160,8 @@ def _read(listing: Listing, entries: Sequence[Entry], folders: Sequence[str], gr
     good = [at for at, scan in enumerate(scanned) if scan.digest]
     kept, scans = [entries[at] for at in good], [scanned[at] for at in good]
     empty = [name for name in folders if name not in {entry.label for entry in kept}]
-    _require_two_classes(listing, {entry.label for entry in kept}, empty, unreadable)
+    ways_out = [scan.way_out for scan in scanned if scan.reason]
+    _require_two_classes(listing, {entry.label for entry in kept}, empty, unreadable, ways_out)
     numbers, near, doubts = _groups(kept, scans, groups)
     few = {} if any(entry.side or entry.domain for entry in kept) else _too_few(kept, numbers)
     if few:
@@ -176,7 +178,7 @@ def _read(listing: Listing, entries: Sequence[Entry], folders: Sequence[str], gr
     ready_made = np.array([entry.side for entry in kept]) if any(entry.side for entry in kept) else None
     spans = picture_files.spans(scans)
     passed_over = reports.passed_over(listing.passed_over)
-    said = _of_what_was_left_out(unreadable, [scan.way_out for scan in scanned if scan.reason], empty)
+    said = _of_what_was_left_out(unreadable, ways_out, empty)
     if pairs := contradictions(shown, digests, labels.tolist()):
         many = reports.many(len(pairs), "pair")
         listed = settings.listed(pairs, "; ")
@@ -244,8 +246,7 @@ def _groups(
     """Group of every picture; how many look nearly the same as an earlier one; and what is to be said of it."""
     digests = [scan.digest for scan in scans]
     look_alikes = copies.alike([scan.look for scan in scans])
-    joined = [look_alikes.tolist()] if len(np.unique(look_alikes)) < len(digests) else []
-    alike = group_numbers(digests, *joined)
+    alike = group_numbers(digests, look_alikes.tolist(), layouts.sources([entry.path for entry in entries]))
     near = len(set(digests)) - len(np.unique(alike))
     keys = [] if pattern is None else [_group_keys(pattern, [entry.path.name for entry in entries])]
     if any(entry.patient for entry in entries):
@@ -336,7 +337,7 @@ def _ready_made_notes(
 
 
 def _require_two_classes(
-    listing: Listing, class_names: set[str], empty: Sequence[str], unreadable: Sequence[str]
+    listing: Listing, class_names: set[str], empty: Sequence[str], unreadable: Sequence[str], ways_out: Sequence[str]
 ) -> None:
     if len(class_names) >= 2:
         return
@@ -347,9 +348,10 @@ def _require_two_classes(
     passed_over = reports.passed_over(listing.passed_over)
     reasons += [f"passed over: {reports.counted(passed_over)}"] if passed_over else []
     why = f" ({'; '.join(reasons)})" if reasons else ""
+    ways = reports.ways_out([*ways_out, *(thing.way_out for thing in listing.passed_over)])
     raise settings.UserError(
         f"'{listing.shown}' has {found}{why}. A classifier needs two classes or more: give each a sub-folder with "
-        f"pictures ({', '.join(suffix[1:] for suffix in decoding.PICTURE_SUFFIXES)})."
+        f"pictures ({', '.join(suffix[1:] for suffix in decoding.PICTURE_SUFFIXES)}). {ways}".rstrip()
     )
 
 

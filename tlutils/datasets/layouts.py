@@ -35,6 +35,14 @@ _BELONGING = (
 _SUFFIXED = re.compile(rf"^(.+?)[ _.-]+(?:{_BELONGING})(?:[ _.-]*\d+)?$", re.IGNORECASE)
 _FOLDER_OF_BELONGING = re.compile(rf"^(?:.*[ _.-])?(?:{_BELONGING})$", re.IGNORECASE)
 
+# What programs that multiply pictures, and people who use them, append to a name.
+_CHANGES = (
+    r"aug(?:mented)?|(?:h|v)?flip(?:ped)?(?:lr|tb|ud|h|v|x|y)?|mirror(?:ed)?|rot(?:ate|ated|ation)?|[+-]?\d+deg|"
+    r"noisy?|blur(?:red|ry)?|bright(?:er|ness)?|dark(?:er)?|contrast|crop(?:ped)?|zoom(?:ed)?|shear(?:ed)?|"
+    r"shift(?:ed)?|newpixel"
+)
+_CHANGED = re.compile(rf"^(.+?)(?:[ _.-]+(?:{_CHANGES})[ _.\d-]*)+$|^(.+?)\.rf\.\w{{8,}}$", re.IGNORECASE)
+
 
 class Found(NamedTuple):
     """A file, and the names of the folders that lead to it from the folder that was given."""
@@ -217,7 +225,9 @@ def _entries(folder: Path, parts: tuple[str, ...], listing: Listing) -> list[Pat
             return kept
         what = f"cannot be listed ({error.strerror})"
         if isinstance(error, NotADirectoryError):
-            what = "is a file, not a folder"
+            readable = picture_files.is_picture(folder)
+            kind, way_out = ("a picture", "") if readable else picture_files.passed_over(folder)
+            what = f"is a file, not a folder ({kind}). {way_out}".rstrip(" .")
         if isinstance(error, FileNotFoundError):
             what = f"does not exist; '{next(parent for parent in folder.absolute().parents if parent.exists())}' does"
         raise settings.UserError(f"'{settings.printable(str(folder))}' {what}. {ADVICE}") from error
@@ -266,6 +276,28 @@ def _leave_out_what_belongs_to_others(listing: Listing) -> None:
     listing.leave_out([found for found in listing.pictures if belongs(found)], "belongs to the picture of that name")
 
 
+def sources(files: Sequence[Path]) -> list[Path]:
+    """Return for each file the one of which it is a changed copy by its name, without suffix, or itself.
+
+    The original lies in the same folder, except where Roboflow made the copies, which keeps none. It is without suffix
+    too if it has copies.
+
+    Examples
+    --------
+    >>> files = ["leaf.jpg", "leaf_flip.png", "leaf-rot90_2.png", "leaf_3.png", "oak_dark.png", "IMG.rf.0123456789.jpg"]
+    >>> [str(source) for source in sources([Path(file) for file in files])]
+    ['leaf', 'leaf', 'leaf', 'leaf_3.png', 'oak_dark.png', 'IMG']
+    """
+    bare = [file.parent / file.stem for file in files]
+    originals, found = set(bare), {}
+    for file in files:
+        match = _CHANGED.match(file.stem)
+        if match and (match[2] or file.parent / match[1] in originals):
+            found[file] = file.parent / (match[1] or match[2])
+    copied = set(found.values())
+    return [found.get(file, stem if stem in copied else file) for file, stem in zip(files, bare, strict=True)]
+
+
 def in_classes(listing: Listing) -> tuple[list[Entry], list[str]]:
     """Tell class, side and patient of every picture.
 
@@ -290,7 +322,7 @@ def in_classes(listing: Listing) -> tuple[list[Entry], list[str]]:
     rests = {found: _rest(found.parts, sides) for found in listing.pictures}
     _require_folders(listing)
     upper, below, direct = _levels(rests.values())
-    if sides.levels and len(upper) == 1 and not direct:  # Only wrapped: chest_xray/train/ill, train/images/cat.
+    while sides.levels and len(upper) == 1 and not direct:  # Only wrapped: chest_xray/train/ill, train/images/cat.
         sides = _Sides((*sides.levels, next(level for level in itertools.count() if level not in sides.levels)))
         rests = {found: _rest(found.parts, sides) for found in listing.pictures}
         upper, below, direct = _levels(rests.values())
@@ -306,11 +338,12 @@ def in_classes(listing: Listing) -> tuple[list[Entry], list[str]]:
             "the pictures of each straight into it."
         )
     elif not direct and len(upper) == 1:
-        [only] = upper
-        given = listing.top[only]
+        folders = {found.path.parent for found in listing.pictures}
+        given = Path(os.path.commonpath(folders))
+        given = given.parent if given in folders else given
         raise settings.UserError(
             f"The sub-folders of '{listing.shown}' hold folders, not pictures. If those are the "
-            f"classes, give a folder one level further down, such as '{settings.printable(str(given))}'."
+            f"classes, give a folder further down, such as '{settings.printable(str(given))}'."
         )
     listing.leave_out([found for found, rest in rests.items() if len(rest) <= level], "beside the class folders")
     entries = [

@@ -136,10 +136,17 @@ def _missing(missing: list[str], others: list[str]) -> str:
     """Say which arrays are not there, what else is, and which of those may be meant."""
     near = {name: _near(name, others) for name in missing}
     # One array that looks like those of several sides is not divided into sides.
+    way_out = ""
+    if {"val_images", "val_labels"} <= set(missing) and not (near["val_images"] or near["val_labels"]):
+        way_out = (
+            " A validation side is a part that is taken out of train, such as every fifth picture: val_images is then "
+            "images[::5], train_images numpy.delete(images, slice(None, None, 5), 0), and the labels likewise."
+        )
     meant = [f"{other!r} for {name!r}" for name, other in near.items() if other and [*near.values()].count(other) == 1]
     return (
         f"no array {', '.join(map(repr, missing))}; others in it: {settings.listed([*map(repr, others)]) or 'none'}."
         + (f" Perhaps {', '.join(meant)} is meant: save it again under that name." if meant else "")
+        + way_out
     )
 
 

@@ -7,12 +7,14 @@ import itertools
 import os
 import unicodedata
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from tlutils import settings, store
 from tlutils.datasets import delimited
+from tlutils.datasets.decoding import claims_to_be_picture
 from tlutils.datasets.delimited import short
 from tlutils.datasets.examples import DoubtfulLabel, Sentences, contradictions, group_numbers
 
@@ -135,12 +137,13 @@ def files_and_labels(
     Parameters
     ----------
     path : str or Path
-        A table as `from_csv` reads it.
+        A table as `from_csv` reads it. A name may lack its suffix where one picture alone fits.
     folder : str or Path, optional
         What the names are relative to; otherwise the folder of the table.
     file_column, label_column : str or int, optional
         Names from the first row, or numbers from 0 where there is no such row. Otherwise the first of the usual names
-        that the table has: file, filename, path, image, id and so on; label, class, target, category, diagnosis.
+        that the table has: file, filename, path, image, id and so on; label, class, target, category, diagnosis. In a
+        table without any of the latter, columns with a single 1 in each row are the classes.
 
     Returns
     -------
@@ -151,7 +154,7 @@ def files_and_labels(
     ------
     settings.UserError
         What `from_csv` raises; no such folder; a name that is absolute or goes up with ``..``, that is not there as it
-        is written, suffix and case included, or that has two labels.
+        is written, case included, or that has two labels.
 
     Warns
     -----
@@ -186,7 +189,8 @@ def files_and_labels(
     names = table.cells[table.places[0]].str.strip()
     _require_inside(file, base, names)
     inside = _files_below(base)
-    found = {line: _found(base, name, inside) for line, name in names.items()}
+    known = {**_by_bare_name(inside), **inside}
+    found = {line: _found(base, name, known) for line, name in names.items()}
     _require_found(file, base, {line: name for line, name in names.items() if found[line] is None}, len(names), inside)
     labels = table.cells[table.places[1]]
     once: dict[Path, tuple[int, str]] = {}
@@ -339,6 +343,13 @@ def _files_below(folder: Path) -> dict[str, Path]:
     return found
 
 
+def _by_bare_name(inside: Mapping[str, Path]) -> dict[str, Path]:
+    """The pictures under their names without suffix, as tables of picture numbers have them, where that tells one."""
+    bare = [(name.removesuffix(file.suffix), file) for name, file in inside.items() if claims_to_be_picture(file)]
+    often = Counter(name for name, _ in bare)
+    return {name: file for name, file in bare if often[name] == 1}
+
+
 def _require_inside(file: Path, base: Path, names: pd.Series) -> None:
     outside = [f"{short(name)} (line {line})" for line, name in names.items() if _leads_out(name)]
     if outside:
@@ -354,11 +365,11 @@ def _leads_out(name: str) -> bool:
     return bool(windows.anchor) or name.startswith("~") or "://" in name or ".." in windows.parts
 
 
-def _found(base: Path, name: str, inside: Mapping[str, Path]) -> Path | None:
+def _found(base: Path, name: str, known: Mapping[str, Path]) -> Path | None:
     """The file of exactly that name; Windows' separators and decomposed accents are other spellings of one name."""
     for spelt in (name, name.replace("\\", "/")):
         relative = PurePosixPath(spelt).as_posix()
-        composed = inside.get(unicodedata.normalize("NFC", relative))
+        composed = known.get(unicodedata.normalize("NFC", relative))
         if composed is not None:
             return composed
         # Path.is_file would raise an error for a name that is too long, such as a text from another column.
@@ -376,7 +387,8 @@ def _require_found(file: Path, base: Path, missing: Mapping[int, str], n: int, i
     hint = f" Nearest to {short(first)} is {short(near)}." if near else f" The folder holds {len(inside)} files."
     raise settings.UserError(
         f"{len(missing)} of {n} files that '{file}' names are not in '{base}': {shown}.{hint} Names count from that "
-        "folder on and are exact, suffix and case included: correct the table, or give another folder or file_column."
+        "folder on and are exact, case included; only the suffix may be missing, where one picture fits. Correct the "
+        "table, or give another folder or file_column."
     )
 
 

@@ -377,7 +377,7 @@ def _check_pictures(
 
 def _storage(storage: str) -> optuna.storages.BaseStorage:
     import optuna
-    import sqlalchemy.exc
+    import sqlalchemy
     from sqlalchemy.engine import make_url
 
     if not storage:
@@ -388,6 +388,13 @@ def _storage(storage: str) -> optuna.storages.BaseStorage:
     if file and file != ":memory:":
         Path(file).parent.mkdir(parents=True, exist_ok=True)
     patience = {"connect_args": {"timeout": _PATIENCE_SECONDS}}
+    if file and Path(file).exists():  # Optuna would write its tables into any database.
+        tables = sqlalchemy.inspect(sqlalchemy.create_engine(storage, **patience)).get_table_names()
+        if tables and not {"studies", "version_info"} & set(tables):
+            raise settings.UserError(
+                f"storage={storage!r} is a database of something else (tables: {settings.listed(tables)}). It stays as "
+                "it is. Give another file, or nothing for build/studies.db."
+            )
     try:
         return optuna.storages.RDBStorage(storage, engine_kwargs=patience)
     except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.IntegrityError) as error:
