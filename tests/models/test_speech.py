@@ -126,7 +126,8 @@ def test_ten_minutes_are_many_windows_and_silence_is_finite() -> None:
 
 
 @pytest.mark.parametrize(
-    "sound", [np.zeros((2, 16_000)), np.zeros(16_000, dtype=np.int16), np.zeros(0), np.array([0.0, np.nan])]
+    "sound",
+    [np.zeros((2, 16_000)), np.zeros(9, dtype=np.int16), np.zeros(0), np.array([0.0, np.nan]), np.array([3e4, -3e4])],
 )
 def test_what_is_no_recording_is_refused(sound: Array) -> None:
     with pytest.raises(UserError, match=r"is no recording; give finite floats .* 16,000 samples a second"):

