@@ -16,7 +16,8 @@ help: ## list the targets
 env: $(ENV) ## set up the environment in .venv
 
 run: $(ENV) ## execute the whole course and print seconds, verdicts and status of each notebook
-	$(BIN)/tlutils fetch
+	@# Where something cannot be had, this says so, and the lessons that need it say so again.
+	-$(BIN)/tlutils fetch
 	$(BIN)/tlutils run --output-dir build/run
 
 # Two processes, since most tests use one core. Their own cache: a test must not depend on what the reader has fetched.

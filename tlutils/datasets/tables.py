@@ -115,7 +115,7 @@ def from_csv(path: str | Path, text_column: str | int, label_column: str | int) 
     texts, given = table.cells[table.places[0]], table.cells[table.places[1]]
     _require_words(file, texts, wanted["text_column"])
     labels, class_names = pd.factorize(given, sort=True)
-    keys = [_key(text) for text in texts]
+    keys = [text_key(text) for text in texts]
     rows = [f"line {line} ({short(label)})" for line, label in given.items()]
     pairs = contradictions(rows, keys, labels)
     _warn(
@@ -307,8 +307,8 @@ def _require_words(file: Path, texts: pd.Series, text_column: str) -> None:
         )
 
 
-def _key(text: str) -> str:
-    """What two texts share that differ in case, spaces and the composition of accents only."""
+def text_key(text: str) -> str:
+    """Return what two texts share that differ in case, spaces and the composition of accents only."""
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
@@ -326,7 +326,7 @@ def _doubtful(class_names: Sequence[str]) -> list[str]:
     for name in class_names:
         value = delimited.number(name)
         # Characters of category Cf, such as a zero-width space, cannot be seen.
-        seen = "".join(sign for sign in _key(name) if sign != " " and unicodedata.category(sign) != "Cf")
+        seen = "".join(sign for sign in text_key(name) if sign != " " and unicodedata.category(sign) != "Cf")
         alike.setdefault(seen if value is None else value, []).append(short(name))
     return [" and ".join(names) for names in alike.values() if len(names) > 1]
 

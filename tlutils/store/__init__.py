@@ -2,6 +2,19 @@
 
 from tlutils.store.fetching import bundled, extract, fetch, note_checksum, present
 from tlutils.store.kinds import kind_of
-from tlutils.store.sources import FILES, Carried, File, Part
+from tlutils.store.sources import FILES, QUICK, Carried, File, Part, Zipped
 
-__all__ = ["FILES", "Carried", "File", "Part", "bundled", "extract", "fetch", "kind_of", "note_checksum", "present"]
+__all__ = [
+    "FILES",
+    "QUICK",
+    "Carried",
+    "File",
+    "Part",
+    "Zipped",
+    "bundled",
+    "extract",
+    "fetch",
+    "kind_of",
+    "note_checksum",
+    "present",
+]

