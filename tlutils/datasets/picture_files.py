@@ -28,6 +28,7 @@ from tlutils.datasets.decoding import (
     decode,
     open_picture,
 )
+from tlutils.store.kinds import Kind
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -253,7 +254,7 @@ def in_threads(
         return list(tqdm(results, disable=not progress, **options))
 
 
-def _kind(path: Path) -> file_kinds.Kind:
+def _kind(path: Path) -> file_kinds.Described:
     """What a file is, or unknown where it cannot be read."""
     try:
         return file_kinds.of(path)
@@ -278,9 +279,9 @@ def _reason(path: Path, error: Exception) -> tuple[str, str]:
         forbidden = isinstance(error, PermissionError)
         return error.strerror, "Give yourself the right to read them, or delete them." if forbidden else ""
     kind = _kind(path)
-    if kind.name.startswith("a damaged") or kind == file_kinds.UNKNOWN:
+    if kind in (file_kinds.DAMAGED, file_kinds.UNKNOWN):
         said = str(error).strip().split("\n")[0] or type(error).__name__
         if "cannot identify image file" in said:
             said = "a damaged picture" if kind.picture else "not a picture that is known here"
         return settings.printable(said, 120), kind.way_out
-    return (kind.name if kind.picture or kind == file_kinds.EMPTY else f"not a picture but {kind.name}"), kind.way_out
+    return (kind.name if kind.picture or kind.name == Kind.EMPTY else f"not a picture but {kind.name}"), kind.way_out

@@ -12,7 +12,7 @@ import numpy as np
 
 from tlutils import settings, store
 from tlutils.models import architectures, checkpoints
-from tlutils.store import kinds
+from tlutils.store.kinds import Kind, kind_of, with_way_out
 
 if TYPE_CHECKING:
     import keras
@@ -226,25 +226,25 @@ def _fill_from_path(name: str, model: keras.Model, path: Path) -> None:
             "weight file."
         )
     if name in MINI.values():
-        _require_kind(name, path, (kinds.NUMPY_ARCHIVE,))
+        _require_kind(name, path, (Kind.NUMPY_ARCHIVE,))
         _fill_vgg16_mini(name, model, path)
     elif name == "efficientnet_lite0":
         _fill_efficientnet_lite0(model, path)
     else:
-        _require_kind(name, path, (kinds.HDF5, kinds.KERAS_MODEL))
+        _require_kind(name, path, (Kind.HDF5, Kind.KERAS_MODEL))
         _fill_from_keras_file(name, model, path)
 
 
-def _require_kind(name: str, path: Path, wanted: tuple[str, ...]) -> None:
+def _require_kind(name: str, path: Path, wanted: tuple[Kind, ...]) -> None:
     """Raise UserError for a file that is something else by its first bytes: a page, a pointer, another format."""
     try:
-        found = store.kind_of(path)
+        found = kind_of(path)
     except OSError as error:
         raise settings.UserError(f"The weights in {path} cannot be read ({error.strerror}).") from error
     if found not in wanted:
         raise settings.UserError(
-            f"The weights in {path.name} are not {' or '.join(wanted)}, which {name} takes; the file is "
-            f"{found or 'of an unknown kind, or its beginning is damaged'}."
+            f"The weights in {path.name} are not {' or '.join(wanted)}, which {name} takes; it is "
+            f"{with_way_out(found) or 'of an unknown kind, or its beginning is damaged'}."
         )
 
 
@@ -254,7 +254,7 @@ def _fill_from_keras_file(name: str, model: keras.Model, path: Path) -> None:
 
     # Keras tells the formats by the suffix alone.
     suffix = ".keras"
-    if store.kind_of(path) == kinds.HDF5:
+    if kind_of(path) == Kind.HDF5:
         try:
             with h5py.File(path, "r") as file:
                 suffix = ".h5" if "layer_names" in file.attrs or "model_weights" in file else ".weights.h5"

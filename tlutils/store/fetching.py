@@ -188,7 +188,7 @@ def _first_problem(folder: Path, parts: Iterable[Part]) -> str:
 
 def _instead(path: Path) -> str:
     kind = kinds.kind_of(path)
-    return f"; it is {kind}" if kind in kinds.NOT_THE_FILE else ""
+    return f"; it is {kinds.with_way_out(kind)}" if kind in kinds.NOT_THE_FILE else ""
 
 
 def _require(work: Path, parts: Iterable[Part]) -> None:
