@@ -166,7 +166,7 @@ def load() -> Encoder:
     return Encoder("minilm", model, tokenizer, _cuts(config["num_hidden_layers"]), store.FILES["minilm"].licence)
 
 
-def embed(encoder: Encoder, texts: Sequence[str], *, max_length: int = MAX_LENGTH) -> NDArray[np.float32]:
+def embed(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
     """Return one vector for each text: the mean of its last activations over the tokens, scaled to length 1.
 
     Reimers & Gurevych 2019, "Sentence-BERT", section 3 (mean pooling). The product of two vectors is the cosine of
@@ -176,8 +176,7 @@ def embed(encoder: Encoder, texts: Sequence[str], *, max_length: int = MAX_LENGT
     ----------
     encoder : Encoder
     texts : sequence of str
-    max_length : int
-        As in `Encoder.tokenize`.
+        Read as `Encoder.tokenize` does, up to `MAX_LENGTH` tokens each.
 
     Returns
     -------
@@ -194,7 +193,7 @@ def embed(encoder: Encoder, texts: Sequence[str], *, max_length: int = MAX_LENGT
     -----
     TruncatedText
     """
-    return _run(encoder.model, encoder.tokenize(texts, max_length=max_length))
+    return _run(encoder.model, encoder.tokenize(texts))
 
 
 def compute_once(model: keras.Model, token_ids: NDArray[np.int32], *, dtype: str = "float32") -> NDArray[np.floating]:

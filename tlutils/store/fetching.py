@@ -146,7 +146,7 @@ def bundled(name: str) -> Path:
         If the file is missing or has other bytes than published.
     """
     checksum = json.loads((settings.DATA / "checksums.json").read_text(encoding="utf-8"))[name]
-    problem = _first_problem(settings.DATA, [Part(path=name, size=None, checksum=checksum)])
+    problem = _first_problem(settings.DATA, [Part(path=name, checksum=checksum)])
     if problem:
         raise UserError(f"data/{problem}. Bring the file again from the repository of the course.")
     return settings.DATA / name
