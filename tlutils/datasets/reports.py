@@ -117,13 +117,10 @@ def passed_over(things: Sequence[PassedOver]) -> dict[str, int]:
 
 def one_of_each_first(names: Sequence[str], reasons: Sequence[str]) -> list[str]:
     """Join names with their reasons so that a list that is cut still shows every reason."""
-    seen: Counter[str] = Counter()
-    ranks = []
-    for reason in reasons:
-        ranks.append(seen[reason] > 0)
-        seen[reason] += 1
-    order = sorted(range(len(names)), key=lambda at: ranks[at]) if len(seen) > 1 else range(len(names))
-    return [f"{names[at]} ({reasons[at]})" for at in order]
+    import pandas as pd
+
+    said_before = pd.Series(reasons).duplicated()
+    return [f"{names[at]} ({reasons[at]})" for at in np.argsort(said_before, kind="stable")]
 
 
 def ways_out(found: Sequence[str]) -> str:

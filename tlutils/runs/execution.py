@@ -301,10 +301,8 @@ class _Execution:
         except psutil.NoSuchProcess:
             return
         for member in family:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
-            except psutil.NoSuchProcess:
-                pass
         psutil.wait_procs(family, timeout=10)
         self._process.wait()
 
