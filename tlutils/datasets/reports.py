@@ -117,9 +117,8 @@ def passed_over(things: Sequence[PassedOver]) -> dict[str, int]:
 
 def one_of_each_first(names: Sequence[str], reasons: Sequence[str]) -> list[str]:
     """Join names with their reasons so that a list that is cut still shows every reason."""
-    import pandas as pd
-
-    said_before = pd.Series(reasons).duplicated()
+    said_before = np.ones(len(reasons), dtype=bool)
+    said_before[np.unique(reasons, return_index=True)[1]] = False
     return [f"{names[at]} ({reasons[at]})" for at in np.argsort(said_before, kind="stable")]
 
 
