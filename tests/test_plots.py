@@ -106,13 +106,12 @@ def test_a_single_axis_comes_alone() -> None:
     assert isinstance(axis, Axes)
 
 
-def test_pictures_are_laid_out_in_order_with_their_titles_and_colours() -> None:
+def test_pictures_are_laid_out_in_order_with_their_titles() -> None:
     images = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), dtype=np.uint8)
-    figure = plots.pictures(images, ["a", "b", "c"], columns=2, colours=["red", "green", "blue"])
+    figure = plots.pictures(images, ["a", "b", "c"], columns=2)
     filled = [axis for axis in figure.axes if axis.images]
     assert len(figure.axes) == 4
     assert [axis.get_title() for axis in filled] == ["a", "b", "c"]
-    assert [axis.title.get_color() for axis in filled] == ["red", "green", "blue"]
     for axis, image in zip(filled, images, strict=True):
         np.testing.assert_array_equal(np.asarray(axis.images[0].get_array()), image)
     assert not any(axis.axison for axis in figure.axes)

@@ -325,14 +325,6 @@ def test_a_file_of_the_readers_that_hides_a_package_is_named(tmp_path: Path, nam
     assert said.startswith(f"{tmp_path / name} hides the package") and "Rename it" in said
 
 
-@given(st.text(st.characters() | st.characters(categories=["Cs", "Cc", "Zl", "Zp"])))
-def test_a_name_is_shown_on_one_line_and_as_utf8_whatever_it_holds(name: str) -> None:
-    shown = settings.printable(name)
-    shown.encode("utf-8")
-    assert len(shown.splitlines()) <= 1 and "\x1b" not in shown
-    assert settings.printable(shown) == shown
-
-
 @given(st.binary(max_size=20))
 def test_bytes_that_are_no_utf8_are_shown_as_bytes(name: bytes) -> None:
     shown = settings.printable(name.decode("utf-8", "surrogateescape"))
@@ -381,8 +373,3 @@ def test_what_is_printable_can_be_written_anywhere_and_is_no_longer_than_asked_f
     assert "\u202e" not in shown and settings.printable(shown) == shown
     short = settings.printable(text, most)
     assert len(short) <= most and (short == shown or ("…" in short and shown.startswith(short.split("…")[0])))
-
-
-def test_bytes_of_two_names_that_are_no_utf8_stay_apart():
-    one, two = (os.fsdecode(name) for name in (b"gr\xfcn", b"gr\xf6n"))
-    assert (settings.printable(one), settings.printable(two)) == (r"gr\xfcn", r"gr\xf6n")

@@ -27,11 +27,9 @@ class _Command(click.Command):
     """A command whose errors that the reader can put right are one sentence each, in the command's own words."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        from tlutils.settings import UserError
-
         try:
             return super().invoke(ctx)
-        except UserError as error:
+        except settings.UserError as error:
             raise click.ClickException(_printable(self._in_own_words(ctx, str(error)))) from error
         except OSError as error:
             # A reader that closed the pipe, such as `head`, has what it wanted; click ends in silence then.
@@ -132,19 +130,15 @@ def run(
 
 
 def _course_folder() -> Path:
-    from tlutils.settings import UserError
-
     folder = settings.ROOT / "notebooks"
     if not any(folder.glob("*.ipynb")):
-        raise UserError(f"There are no notebooks in {folder}. Give the paths of the notebooks to run.")
+        raise settings.UserError(f"There are no notebooks in {folder}. Give the paths of the notebooks to run.")
     return folder
 
 
 def _find(name: str) -> Path:
     """Return the notebook at a path, or the lesson of that name."""
     import difflib
-
-    from tlutils.settings import UserError
 
     if Path(name).is_file():
         return Path(name)
@@ -153,7 +147,7 @@ def _find(name: str) -> Path:
         return lessons[name.removesuffix(".ipynb")]
     close = difflib.get_close_matches(name, lessons, n=1)
     hint = f"Did you mean {close[0]!r}? " if close else ""
-    raise UserError(f"There is no notebook {name!r}. {hint}Give a path or one of {', '.join(lessons)}.")
+    raise settings.UserError(f"There is no notebook {name!r}. {hint}Give a path or one of {', '.join(lessons)}.")
 
 
 @main.command()
@@ -197,20 +191,19 @@ def fetch(names: tuple[str, ...], everything: bool) -> None:
     Called again, it goes on with what is not here yet. The exit code is not 0 if something could not be had.
     """
     from tlutils import store
-    from tlutils.settings import UserError
 
     failures = []
     for name in store.FILES if everything else names or store.QUICK:
         try:
             path = store.fetch(name)
-        except UserError as error:
+        except settings.UserError as error:
             # What cannot be had does not keep the rest from coming.
             failures.append(str(error))
         else:
             click.echo(_printable(f"{name}  {_megabytes(path)}  {path}"))
     if failures:
         # Without a place for any, each says so.
-        raise UserError("\n\n".join(dict.fromkeys(failures)))
+        raise settings.UserError("\n\n".join(dict.fromkeys(failures)))
 
 
 def _megabytes(path: Path) -> str:
@@ -332,7 +325,6 @@ def predict(model: Path, paths: tuple[str, ...], csv_file: Path | None) -> None:
 @click.option("--fresh", is_flag=True, help="Compute again what the table has, as after a change of the weights.")
 def zoo(output: Path, fresh: bool) -> None:
     """Fine-tune every backbone at every cut on every target of lesson 08; killed, it goes on where it stood."""
-    from tlutils import settings
     from tlutils.selection import zoo as of_backbones
 
     settings.make_repeatable(0)

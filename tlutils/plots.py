@@ -201,7 +201,6 @@ def pictures(
     titles: Sequence[str] = (),
     *,
     columns: int = 10,
-    colours: Sequence[str] = (),
     side: float = 0.95,
 ) -> Figure:
     """Lay pictures out in rows.
@@ -215,8 +214,6 @@ def pictures(
         One for each picture, or none; shortened to what fits above it.
     columns : int
         Pictures in a row.
-    colours : sequence of str
-        Colour of each title, or none.
     side : float
         Of one picture, in inches.
 
@@ -232,10 +229,9 @@ def pictures(
         if index < len(images):
             axis.imshow(images[index], cmap="inferno", interpolation="nearest")
             if len(titles):
-                colour = colours[index] if len(colours) else "black"
                 # At this size some 17 characters are an inch wide.
                 title = as_written(titles[index], max(16, round(17 * side)))
-                axis.set_title(title, fontsize=8, color=colour, loc="center")
+                axis.set_title(title, fontsize=8, loc="center")
     return figure
 
 
@@ -327,7 +323,8 @@ def curves(ticks: Sequence[object], panels: Panels, xlabel: str, ylabel: str) ->
     for axis, (title, ways) in zip(np.ravel(axes), panels.items(), strict=True):
         axis.set(title=as_written(title), xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.03))
         axis.set_xticks(range(len(ticks)), [as_written(tick, _LONGEST_TICK) for tick in ticks])
-        means = {label: _mean(runs, len(ticks)) for label, runs in ways.items()}
+        over_seeds = {label: np.asarray(runs, dtype=np.float64).mean(axis=0) for label, runs in ways.items()}
+        means = {label: np.broadcast_to(mean, len(ticks)) for label, mean in over_seeds.items()}
         heights = _apart([mean[-1] for mean in means.values()])
         free = itertools.cycle(("light", "accent", "warning"))
         markers = itertools.cycle(_MARKERS)
@@ -341,11 +338,6 @@ def curves(ticks: Sequence[object], panels: Panels, xlabel: str, ylabel: str) ->
             else:
                 band(axis, range(len(ticks)), np.asarray(runs), label, colour, height=height, marker=marker)
     return figure
-
-
-def _mean(runs: ArrayLike, n: int) -> NDArray[np.float64]:
-    """Mean over seeds at each of n ticks."""
-    return np.broadcast_to(np.asarray(runs, dtype=np.float64).mean(axis=0), n)
 
 
 def _apart(heights: Sequence[float]) -> NDArray[np.float64]:

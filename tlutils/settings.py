@@ -332,6 +332,17 @@ def listed(names: Sequence[str], separator: str = ", ") -> str:
     return separator.join([*names[:NAMED_AT_MOST], *rest])
 
 
+def many(count: int, noun: str) -> str:
+    """Count a noun.
+
+    Examples
+    --------
+    >>> many(1, "file"), many(2, "file")
+    ('1 file', '2 files')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def printable(text: str, most: int | None = None) -> str:
     r"""Show a name that came from outside so that it can stand in a message, a table, a file and a figure.
 
@@ -381,6 +392,18 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Give what `replacing` gives; a disk that does not take the file becomes a `UserError`."""
+    try:
+        with replacing(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise UserError(
+            f"{path} could not be written ({error.strerror or error}). Give another file, or make room on the disk."
+        ) from error
 
 
 def expanded(path: str | Path) -> Path:

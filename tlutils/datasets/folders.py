@@ -180,13 +180,13 @@ def _read(listing: Listing, entries: Sequence[Entry], folders: Sequence[str], gr
     passed_over = reports.passed_over(listing.passed_over)
     said = _of_what_was_left_out(unreadable, ways_out, empty)
     if pairs := contradictions(shown, digests, labels.tolist()):
-        many = reports.many(len(pairs), "pair")
+        many = settings.many(len(pairs), "pair")
         listed = settings.listed(pairs, "; ")
         said.append(
             (DoubtfulLabel, f"{many} with the same pixels under different labels: {listed}. Delete the wrong ones.")
         )
     if passed_over:
-        many = reports.many(len(listing.passed_over), "file")
+        many = settings.many(len(listing.passed_over), "file")
         ways = reports.ways_out([thing.way_out for thing in listing.passed_over])
         said.append((FolderNote, f"{many} passed over: {reports.counted(passed_over)}. {ways}".rstrip()))
     notes = [*listing.notes, *_alike_names(class_names), *doubts, *reports.notes_on(shown, scans, spans)]
@@ -230,11 +230,11 @@ def _of_what_was_left_out(
 ) -> list[tuple[type[UserWarning], str]]:
     said: list[tuple[type[UserWarning], str]] = []
     if unreadable:
-        many, ways = reports.many(len(unreadable), "file"), reports.ways_out(ways_out) or "Replace or delete them."
+        many, ways = settings.many(len(unreadable), "file"), reports.ways_out(ways_out) or "Replace or delete them."
         text = f"{many} unreadable and left out: {settings.listed(unreadable, '; ')}. {ways}"
         said.append((UnreadablePicture, text))
     if empty:
-        many = reports.many(len(empty), "class folder")
+        many = settings.many(len(empty), "class folder")
         text = f"{many} without a readable picture and left out: {settings.listed(empty, '; ')}."
         said.append((UnreadablePicture, text))
     return said

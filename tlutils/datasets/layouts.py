@@ -55,6 +55,10 @@ class Found(NamedTuple):
         """What messages call it."""
         return settings.printable("/".join((*self.parts, self.path.name)), 120)
 
+    def passed_over(self, what: str, way_out: str = "") -> PassedOver:
+        """Return it as a file that is no picture of a class."""
+        return PassedOver("/".join(self.parts), self.path.suffix, what, way_out)
+
 
 class Entry(NamedTuple):
     """A picture with everything that its place tells."""
@@ -123,7 +127,7 @@ class Listing:
         gone = list(found)
         if not gone:
             return
-        self.passed_over += [PassedOver("/".join(one.parts), one.path.suffix, what) for one in gone]
+        self.passed_over += [one.passed_over(what) for one in gone]
         paths = {one.path for one in gone}
         self.pictures = [one for one in self.pictures if one.path not in paths]
 
@@ -174,11 +178,12 @@ def walk(root: Path) -> Listing:
         if parts:
             listing.folders.append(parts)
         for entry in _entries(folder, parts, listing):
+            found = Found(entry, parts)
             try:
                 link, mode = entry.is_symlink(), entry.stat().st_mode
             except OSError as error:
                 what = "a link to nothing or to itself" if entry.is_symlink() else str(error.strerror)
-                listing.passed_over.append(PassedOver("/".join(parts), entry.suffix, what))
+                listing.passed_over.append(found.passed_over(what))
                 continue
             if stat.S_ISDIR(mode):
                 below = (*parts, label(entry.name))
@@ -190,11 +195,11 @@ def walk(root: Path) -> Listing:
                     waiting.append((entry, below, os.path.join(real, entry.name)))
             elif stat.S_ISREG(mode):
                 listing.files += 1
-                (linked if link else files).append(Found(entry, parts))
+                (linked if link else files).append(found)
             else:
-                listing.passed_over.append(PassedOver("/".join(parts), entry.suffix, "no file but a device or a pipe"))
+                listing.passed_over.append(found.passed_over("no file but a device or a pipe"))
     if twice:
-        many = _many(len(twice), "link")
+        many = settings.many(len(twice), "link")
         listing.notes.append(f"{many} to folders that are read anyway: {settings.listed(twice)}; not read twice.")
     files += _not_twice(linked, files, listing)
     listing.pictures = [found for found in files if decoding.claims_to_be_picture(found.path)]
@@ -204,8 +209,8 @@ def walk(root: Path) -> Listing:
         if picture:
             listing.pictures.append(found)
         else:
-            what, way_out = picture_files.passed_over(found.path)
-            listing.passed_over.append(PassedOver("/".join(found.parts), found.path.suffix, what, way_out))
+            kind = picture_files.kind(found.path)
+            listing.passed_over.append(found.passed_over(kind.name, kind.way_out))
     _leave_out_what_belongs_to_others(listing)
     return listing
 
@@ -225,9 +230,9 @@ def _entries(folder: Path, parts: tuple[str, ...], listing: Listing) -> list[Pat
             return kept
         what = f"cannot be listed ({error.strerror})"
         if isinstance(error, NotADirectoryError):
-            readable = picture_files.is_picture(folder)
-            kind, way_out = ("a picture", "") if readable else picture_files.passed_over(folder)
-            what = f"is a file, not a folder ({kind}). {way_out}".rstrip(" .")
+            kind = None if picture_files.is_picture(folder) else picture_files.kind(folder)
+            said = f"{kind.name}). {kind.way_out}" if kind else "a picture)"
+            what = f"is a file, not a folder ({said}".rstrip(" .")
         if isinstance(error, FileNotFoundError):
             what = f"does not exist; '{next(parent for parent in folder.absolute().parents if parent.exists())}' does"
         raise settings.UserError(f"'{settings.printable(str(folder))}' {what}. {ADVICE}") from error
@@ -244,8 +249,7 @@ def _not_twice(linked: Sequence[Found], files: Sequence[Found], listing: Listing
     for found in linked:
         target = os.path.realpath(found.path)
         if target in read[found.parts[:1]]:
-            what = "a link to a file that is read anyway"
-            listing.passed_over.append(PassedOver("/".join(found.parts), found.path.suffix, what))
+            listing.passed_over.append(found.passed_over("a link to a file that is read anyway"))
         else:
             read[found.parts[:1]].add(target)
             kept.append(found)
@@ -501,8 +505,8 @@ def _tell_of_deeper_ones(listing: Listing, rests: Sequence[tuple[str, ...]]) -> 
     if deeper:
         told = [f"{folder}: {count}" for folder, count in sorted(deeper.items())]
         listing.notes.append(
-            f"{deeper.total()} of {_many(len(rests), 'picture')} lie deeper than their class folder and count for it "
-            f"({settings.listed(told)})."
+            f"{deeper.total()} of {settings.many(len(rests), 'picture')} lie deeper than their class folder and count "
+            f"for it ({settings.listed(told)})."
         )
 
 
@@ -514,7 +518,3 @@ def _ordered(entries: Iterable[Entry]) -> list[Entry]:
         return natural(entry.domain), natural(entry.label), unicodedata.normalize("NFC", path), path
 
     return sorted(entries, key=key)
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

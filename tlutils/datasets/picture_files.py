@@ -28,6 +28,7 @@ from tlutils.datasets.decoding import (
     decode,
     open_picture,
 )
+from tlutils.store.kinds import Kind
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -154,7 +155,7 @@ def is_picture(file: Path) -> bool:
         with open_picture(file):
             return True
     except Exception:
-        return _kind(file).picture
+        return kind(file).picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,21 +254,12 @@ def in_threads(
         return list(tqdm(results, disable=not progress, **options))
 
 
-def _kind(path: Path) -> file_kinds.Kind:
-    """What a file is, or unknown where it cannot be read."""
+def kind(path: Path) -> file_kinds.Described:
+    """What a file is that cannot be read as a picture, or why it cannot be read at all."""
     try:
         return file_kinds.of(path)
-    except OSError:
-        return file_kinds.UNKNOWN
-
-
-def passed_over(path: Path) -> tuple[str, str]:
-    """What a file is that is no picture, and the way out."""
-    try:
-        kind = file_kinds.of(path)
     except OSError as error:
-        return str(error.strerror), ""
-    return kind.name, kind.way_out
+        return file_kinds.Described(str(error.strerror))
 
 
 def _reason(path: Path, error: Exception) -> tuple[str, str]:
@@ -277,10 +269,11 @@ def _reason(path: Path, error: Exception) -> tuple[str, str]:
     if isinstance(error, OSError) and error.strerror:
         forbidden = isinstance(error, PermissionError)
         return error.strerror, "Give yourself the right to read them, or delete them." if forbidden else ""
-    kind = _kind(path)
-    if kind.name.startswith("a damaged") or kind == file_kinds.UNKNOWN:
+    found = kind(path)
+    if found in (file_kinds.DAMAGED, file_kinds.UNKNOWN):
         said = str(error).strip().split("\n")[0] or type(error).__name__
         if "cannot identify image file" in said:
-            said = "a damaged picture" if kind.picture else "not a picture that is known here"
-        return settings.printable(said, 120), kind.way_out
-    return (kind.name if kind.picture or kind == file_kinds.EMPTY else f"not a picture but {kind.name}"), kind.way_out
+            said = "a damaged picture" if found.picture else "not a picture that is known here"
+        return settings.printable(said, 120), found.way_out
+    told = found.name if found.picture or found.name == Kind.EMPTY else f"not a picture but {found.name}"
+    return told, found.way_out

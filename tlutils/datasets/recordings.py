@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlutils import settings
-from tlutils.datasets import folders, layouts, reports
+from tlutils.datasets import folders, layouts
 from tlutils.datasets.examples import DoubtfulLabel, Examples, contradictions, group_numbers
 from tlutils.datasets.reports import FolderNote, Shortcut
 
@@ -142,8 +142,9 @@ def recordings_from_folder(folder: str | Path, groups: str | None = None) -> Rec
     if len(class_names) < 2:
         only = f"only one class with readable recordings, {class_names[0]!r}" if names else "no readable recording"
         beside = [file.name for file in found if file.parent == place and file.suffix.lower() == ".wav"]
-        loose = [f"{reports.many(len(beside), 'file')} in no class folder: {settings.listed(beside)}"] if beside else []
-        why = "".join(f"; {reason}" for reason in (*bad[: settings.NAMED_AT_MOST], *loose))
+        why = "".join(f"; {reason}" for reason in bad[: settings.NAMED_AT_MOST])
+        if beside:
+            why += f"; {settings.many(len(beside), 'file')} in no class folder: {settings.listed(beside)}"
         raise settings.UserError(
             f"'{place}' has {only} in its sub-folders{why}. A classifier needs two classes or more: give each a "
             "sub-folder with .wav files."
@@ -183,7 +184,7 @@ def _left_out(
     """Say what is not used."""
     said: list[tuple[type[UserWarning], str]] = []
     if bad:
-        many = reports.many(len(bad), "recording")
+        many = settings.many(len(bad), "recording")
         said.append((UnreadableRecording, f"{many} left out: {settings.listed(bad, '; ')}. Replace or delete them."))
     empty = [
         folder.name
@@ -191,7 +192,7 @@ def _left_out(
         if folder.is_dir() and not _hidden(folder, place) and not any(file.is_relative_to(folder) for file in kept)
     ]
     if empty:
-        many = reports.many(len(empty), "class folder")
+        many = settings.many(len(empty), "class folder")
         said.append(
             (UnreadableRecording, f"{many} without a readable recording and left out: {settings.listed(empty)}.")
         )
@@ -199,7 +200,7 @@ def _left_out(
     others = Counter(file.suffix.lower() or "no suffix" for file in found if file not in used)
     if others:
         counted = settings.listed([f"{suffix}: {count}" for suffix, count in others.most_common()])
-        many = reports.many(others.total(), "file")
+        many = settings.many(others.total(), "file")
         text = f"{many} that are no .wav in a class folder passed over ({counted}). Convert other sounds to .wav."
         said.append((FolderNote, text))
     return said

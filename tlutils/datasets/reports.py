@@ -85,7 +85,7 @@ class Report:
             return settings.listed([f"{name} ({count})" for name, count in counts.items()])
 
         lines = [
-            f"{many(self.read, 'picture')} read, {sum(self.passed_over.values())} files passed over, "
+            f"{settings.many(self.read, 'picture')} read, {sum(self.passed_over.values())} files passed over, "
             f"{len(self.unreadable)} unreadable",
             f"sizes: {', '.join(sizes)}" if sizes else "",
             f"formats: {named(self.formats)}; modes: {named(self.modes)}; depths: {named(self.depths)}",
@@ -95,17 +95,6 @@ class Report:
             *self.notes,
         ]
         return "\n".join(line for line in lines if line)
-
-
-def many(count: int, noun: str) -> str:
-    """Count a noun.
-
-    Examples
-    --------
-    >>> many(1, "file"), many(2, "file")
-    ('1 file', '2 files')
-    """
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def counted(counts: Mapping[str, int]) -> str:
@@ -128,13 +117,9 @@ def passed_over(things: Sequence[PassedOver]) -> dict[str, int]:
 
 def one_of_each_first(names: Sequence[str], reasons: Sequence[str]) -> list[str]:
     """Join names with their reasons so that a list that is cut still shows every reason."""
-    seen: Counter[str] = Counter()
-    ranks = []
-    for reason in reasons:
-        ranks.append(seen[reason] > 0)
-        seen[reason] += 1
-    order = sorted(range(len(names)), key=lambda at: ranks[at]) if len(seen) > 1 else range(len(names))
-    return [f"{names[at]} ({reasons[at]})" for at in order]
+    said_before = np.ones(len(reasons), dtype=bool)
+    said_before[np.unique(reasons, return_index=True)[1]] = False
+    return [f"{names[at]} ({reasons[at]})" for at in np.argsort(said_before, kind="stable")]
 
 
 def ways_out(found: Sequence[str]) -> str:
@@ -156,7 +141,7 @@ def notes_on(shown: Sequence[str], scans: Sequence[Scan], spans: Mapping[str, tu
     pages = [f"page {one.page} of {name}" for name, one in zip(shown, scans, strict=True) if one.page]
     if pages:
         notes.append(
-            f"{many(len(pages), 'file')} with several pages: of each the first that is not empty is read "
+            f"{settings.many(len(pages), 'file')} with several pages: of each the first that is not empty is read "
             f"({settings.listed(pages[:3])}{', ...' if len(pages) > 3 else ''}); save the pages that you want as files."
         )
     for depth, (low, high) in spans.items():
@@ -164,18 +149,20 @@ def notes_on(shown: Sequence[str], scans: Sequence[Scan], spans: Mapping[str, tu
             own = [one.span[1] - one.span[0] for one in scans if one.depth == depth and one.span]
             flat = sum(_FLAT * width < high - low for width in own)
             notes.append(
-                f"{many(len(own), 'picture')} of {depth}: all are stretched alike, so that {low:g} becomes black and "
-                f"{high:g} white, the range of this data set's values."
+                f"{settings.many(len(own), 'picture')} of {depth}: all are stretched alike, so that {low:g} becomes "
+                f"black and {high:g} white, the range of this data set's values."
                 + (f" {flat} of them fill less than 1/{_FLAT} of that range and show next to nothing." if flat else "")
             )
     small = [name for name, one in zip(shown, scans, strict=True) if min(one.size) < _SMALL]
     if small:
-        notes.append(f"{many(len(small), 'picture')} under {_SMALL} pixels high or wide: {settings.listed(small)}.")
+        notes.append(
+            f"{settings.many(len(small), 'picture')} under {_SMALL} pixels high or wide: {settings.listed(small)}."
+        )
     long = [name for name, one in zip(shown, scans, strict=True) if max(one.size) > _LONG * min(one.size)]
     if long:
         notes.append(
-            f"{many(len(long), 'picture')} over {_LONG} times as long as wide, of which only the square in the middle "
-            f"is seen: {settings.listed(long)}."
+            f"{settings.many(len(long), 'picture')} over {_LONG} times as long as wide, of which only the square in "
+            f"the middle is seen: {settings.listed(long)}."
         )
     return notes
 
@@ -189,6 +176,8 @@ def given_away(
     what the other pictures with the same value are, each class weighing as much as all others together; for width,
     height, area and shape also by the best threshold, whose balanced accuracy is (1 + Kolmogorov-Smirnov distance) / 2.
     """
+    from scipy.stats import ks_2samp
+
     widths, heights = np.array([one.size for one in scans], dtype=np.float64).reshape(-1, 2).T
     values = {
         "bit depth": [one.depth for one in scans],
@@ -216,7 +205,7 @@ def given_away(
             mine, others = measure[labels == label], measure[labels != label]
             if min(count, len(others)) < _FEWEST_FOR_THRESHOLD:
                 continue
-            if (1 + _distance(mine, others)) / 2 >= _GIVEN_AWAY:
+            if (1 + ks_2samp(mine, others, method="asymp").statistic) / 2 >= _GIVEN_AWAY:
                 middle = tuple(int(np.median(side[labels == label])) for side in (widths, heights))
                 text = f"about {middle[0]}x{middle[1]} for {class_names[label]!r}"
                 if text not in told.setdefault("sizes", []):
@@ -238,10 +227,3 @@ def _known(table: NDArray[np.float64], label: int) -> float:
     right_mine = ((mine - 1) / mine.sum() > others / others.sum()) @ mine / mine.sum()
     right_others = ((others - 1) / others.sum() > mine / mine.sum()) @ others / others.sum()
     return float(right_mine + right_others) / 2
-
-
-def _distance(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Greatest difference of two samples' distribution functions (Kolmogorov-Smirnov)."""
-    points = np.unique(np.concatenate([first, second]))
-    shares = [np.searchsorted(np.sort(sample), points, "right") / len(sample) for sample in (first, second)]
-    return float(np.abs(shares[0] - shares[1]).max())

@@ -234,7 +234,4 @@ def _ranking_scores(
 
 
 def _mean_of_defined(scores: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    stacked = np.stack(scores)
-    defined = np.isfinite(stacked)
-    with np.errstate(invalid="ignore"):
-        return np.where(defined, stacked, 0).sum(axis=0) / defined.sum(axis=0)
+    return np.ma.masked_invalid(np.stack(scores)).mean(axis=0).filled(np.nan)

@@ -12,7 +12,7 @@ import numpy as np
 
 from tlutils import settings, store
 from tlutils.models import architectures, checkpoints
-from tlutils.store import kinds
+from tlutils.store.kinds import Kind, kind_of, with_way_out
 
 if TYPE_CHECKING:
     import keras
@@ -27,6 +27,8 @@ _IMAGENET = "ImageNet"
 
 # The mean of ImageNet's training pictures in VGG16's channel order (Simonyan & Zisserman 2015, section 2.1).
 VGG_MEAN_BGR = (103.939, 116.779, 123.68)
+
+_VGG_CUTS = tuple(f"block{block}_pool" for block in range(1, 6))
 
 
 @dataclass(frozen=True)
@@ -226,25 +228,25 @@ def _fill_from_path(name: str, model: keras.Model, path: Path) -> None:
             "weight file."
         )
     if name in MINI.values():
-        _require_kind(name, path, (kinds.NUMPY_ARCHIVE,))
+        _require_kind(name, path, (Kind.NUMPY_ARCHIVE,))
         _fill_vgg16_mini(name, model, path)
     elif name == "efficientnet_lite0":
         _fill_efficientnet_lite0(model, path)
     else:
-        _require_kind(name, path, (kinds.HDF5, kinds.KERAS_MODEL))
+        _require_kind(name, path, (Kind.HDF5, Kind.KERAS_MODEL))
         _fill_from_keras_file(name, model, path)
 
 
-def _require_kind(name: str, path: Path, wanted: tuple[str, ...]) -> None:
+def _require_kind(name: str, path: Path, wanted: tuple[Kind, ...]) -> None:
     """Raise UserError for a file that is something else by its first bytes: a page, a pointer, another format."""
     try:
-        found = store.kind_of(path)
+        found = kind_of(path)
     except OSError as error:
         raise settings.UserError(f"The weights in {path} cannot be read ({error.strerror}).") from error
     if found not in wanted:
         raise settings.UserError(
-            f"The weights in {path.name} are not {' or '.join(wanted)}, which {name} takes; the file is "
-            f"{found or 'of an unknown kind, or its beginning is damaged'}."
+            f"The weights in {path.name} are not {' or '.join(wanted)}, which {name} takes; it is "
+            f"{with_way_out(found) or 'of an unknown kind, or its beginning is damaged'}."
         )
 
 
@@ -254,7 +256,7 @@ def _fill_from_keras_file(name: str, model: keras.Model, path: Path) -> None:
 
     # Keras tells the formats by the suffix alone.
     suffix = ".keras"
-    if store.kind_of(path) == kinds.HDF5:
+    if kind_of(path) == Kind.HDF5:
         try:
             with h5py.File(path, "r") as file:
                 suffix = ".h5" if "layer_names" in file.attrs or "model_weights" in file else ".weights.h5"
@@ -301,41 +303,37 @@ def _mini(task: str) -> _Entry:
     def fill(model: keras.Model, top: bool) -> None:
         _fill_vgg16_mini(MINI[task], model, store.bundled(f"{MINI[task]}.npz"))
 
-    cuts = (PREPROCESS, *(f"block{block}_pool" for block in range(1, 6)))
-    return _Entry(build, fill, _vgg_preprocessing, 64, cuts, "Apache-2.0", f"{task} of drawn pictures")
+    return _Entry(
+        build, fill, _vgg_preprocessing, 64, (PREPROCESS, *_VGG_CUTS), "Apache-2.0", f"{task} of drawn pictures"
+    )
 
 
-def _from_keras(constructor: str, **options: Any) -> Callable[[int, bool], keras.Model]:
-    """Build a network of keras.applications with random weights, without its top."""
+def _from_keras(
+    name: str, constructor: str, preprocessing: Callable[[], keras.Layer], *cuts: str, **options: Any
+) -> _Entry:
+    """Return the entry of a network of keras.applications, without its top."""
 
-    def build(size: int, top: bool) -> keras.Model:
+    def new(weights: str | None, size: int) -> keras.Model:
         import keras
 
+        shape = (size, size, 3)
+        make = getattr(keras.applications, constructor)
+        return make(weights=weights, include_top=False, input_shape=shape, **options)
+
+    def build(size: int, top: bool) -> keras.Model:
         if top:
             with_top = ", ".join(("efficientnet_lite0", *MINI.values()))
             raise settings.UserError(f"top=True: the catalogue has the source classifier of {with_top} only.")
-        shape = (size, size, 3)
-        return getattr(keras.applications, constructor)(weights=None, include_top=False, input_shape=shape, **options)
-
-    return build
-
-
-def _fill_from_store(name: str) -> Callable[[keras.Model, bool], None]:
-    """Fill with the ImageNet weights that keras.applications publishes, brought and verified by the store."""
+        return new(None, size)
 
     def fill(model: keras.Model, top: bool) -> None:
-        _fill_from_path(name, model, store.fetch(name))
+        if name in store.FILES:
+            _fill_from_path(name, model, store.fetch(name))
+        else:  # Keras brings the weights: their publisher gives no hash that the store could check them by.
+            model.set_weights(new("imagenet", model.input_shape[1]).get_weights())
 
-    return fill
-
-
-def _fill_mobilenetv2(model: keras.Model, top: bool) -> None:
-    """Let Keras bring the weights: their publisher gives no hash that the store could check them by."""
-    import keras
-
-    size = model.input_shape[1]
-    source = keras.applications.MobileNetV2(weights="imagenet", include_top=False, input_shape=(size, size, 3))
-    model.set_weights(source.get_weights())
+    licence = store.FILES[name].licence if name in store.FILES else "Apache-2.0"
+    return _Entry(build, fill, preprocessing, 224, (PREPROCESS, *cuts), licence, _IMAGENET)
 
 
 CATALOGUE: dict[str, _Entry] = {
@@ -349,54 +347,34 @@ CATALOGUE: dict[str, _Entry] = {
         store.FILES["efficientnet_lite0"].licence,
         _IMAGENET,
     ),
-    "vgg16": _Entry(
-        _from_keras("VGG16"),
-        _fill_from_store("vgg16"),
-        _vgg_preprocessing,
-        224,
-        (PREPROCESS, *(f"block{block}_pool" for block in range(1, 6))),
-        store.FILES["vgg16"].licence,
-        _IMAGENET,
-    ),
-    "mobilenet": _Entry(
-        _from_keras("MobileNet", alpha=0.25),
-        _fill_from_store("mobilenet"),
+    "vgg16": _from_keras("vgg16", "VGG16", _vgg_preprocessing, *_VGG_CUTS),
+    "mobilenet": _from_keras(
+        "mobilenet",
+        "MobileNet",
         lambda: _rescaling(1 / 127.5, -1),
-        224,
-        (PREPROCESS, "conv1_relu", *(f"conv_pw_{block}_relu" for block in (1, 3, 5, 7, 9, 11, 12, 13))),
-        store.FILES["mobilenet"].licence,
-        _IMAGENET,
+        "conv1_relu",
+        *(f"conv_pw_{block}_relu" for block in (1, 3, 5, 7, 9, 11, 12, 13)),
+        alpha=0.25,
     ),
-    "mobilenetv2": _Entry(
-        _from_keras("MobileNetV2"),
-        _fill_mobilenetv2,
+    "mobilenetv2": _from_keras(
+        "mobilenetv2",
+        "MobileNetV2",
         lambda: _rescaling(1 / 127.5, -1),
-        224,
-        (PREPROCESS, "expanded_conv_project_BN", *(f"block_{block}_add" for block in (2, 5, 9, 12, 15)), "out_relu"),
-        "Apache-2.0",
-        _IMAGENET,
+        "expanded_conv_project_BN",
+        *(f"block_{block}_add" for block in (2, 5, 9, 12, 15)),
+        "out_relu",
     ),
-    "resnet50": _Entry(
-        _from_keras("ResNet50"),
-        _fill_from_store("resnet50"),
+    "resnet50": _from_keras(
+        "resnet50",
+        "ResNet50",
         _vgg_preprocessing,
-        224,
-        (PREPROCESS, "pool1_pool", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out"),
-        store.FILES["resnet50"].licence,
-        _IMAGENET,
+        *("pool1_pool", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out"),
     ),
-    "efficientnetb0": _Entry(
-        _from_keras("EfficientNetB0"),
-        _fill_from_store("efficientnetb0"),
+    "efficientnetb0": _from_keras(
+        "efficientnetb0",
+        "EfficientNetB0",
         lambda: _rescaling(1, 0),  # keras.applications' EfficientNet rescales inside the network.
-        224,
-        (
-            PREPROCESS,
-            "block1a_project_bn",
-            *(f"block{b}_add" for b in ("2b", "3b", "4c", "5c", "6d")),
-            "top_activation",
-        ),
-        store.FILES["efficientnetb0"].licence,
-        _IMAGENET,
+        *("block1a_project_bn", "block2b_add", "block3b_add", "block4c_add", "block5c_add", "block6d_add"),
+        "top_activation",
     ),
 }

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlutils.settings import UserError
-from tlutils.store import kinds
+from tlutils.store.kinds import Kind, kind_of, with_way_out
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -88,8 +88,8 @@ def read_legacy_torch(path: Path) -> dict[str, NDArray[Any]]:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"The checkpoint {path} cannot be read ({error.strerror}).") from error
-    kind = kinds.kind_of(path)
-    if kind == kinds.TORCH_ZIP:
+    kind = kind_of(path)
+    if kind == Kind.TORCH_ZIP:
         raise UserError(
             f"{path} is a PyTorch checkpoint of the newer zip format, which is not read here. "
             "Save it again with torch.save(..., _use_new_zipfile_serialization=False)."
@@ -98,8 +98,10 @@ def read_legacy_torch(path: Path) -> dict[str, NDArray[Any]]:
     try:
         return _read(io.BytesIO(content))
     except Exception as error:
-        reason = f"it is {kind}" if kind else "its first bytes are those of another kind of file, or damaged"
-        if kind == kinds.PICKLE:
+        reason = f"it is {with_way_out(kind)}"
+        if kind == Kind.UNKNOWN:
+            reason = "its first bytes are those of another kind of file, or damaged"
+        if kind == Kind.PICKLE:
             reason = str(error) or type(error).__name__
         raise UserError(
             f"{path} ({len(content):,} bytes) is not a whole PyTorch checkpoint of the legacy format: {reason}. "

@@ -153,20 +153,13 @@ def load() -> Encoder:
     settings.start_keras()
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     with settings.quiet_import():
-        model = _build(
-            vocabulary=config["vocab_size"],
-            positions=config["max_position_embeddings"],
-            layers=config["num_hidden_layers"],
-            heads=config["num_attention_heads"],
-            width=config["hidden_size"],
-            intermediate=config["intermediate_size"],
-        )
+        model = _build(config)
     _fill(model, _read_safetensors(folder / "model.safetensors"))
     tokenizer = wordpiece.WordPiece((folder / "vocab.txt").read_text(encoding="utf-8").split())
     return Encoder("minilm", model, tokenizer, _cuts(config["num_hidden_layers"]), store.FILES["minilm"].licence)
 
 
-def embed(encoder: Encoder, texts: Sequence[str], *, max_length: int = MAX_LENGTH) -> NDArray[np.float32]:
+def embed(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
     """Return one vector for each text: the mean of its last activations over the tokens, scaled to length 1.
 
     Reimers & Gurevych 2019, "Sentence-BERT", section 3 (mean pooling). The product of two vectors is the cosine of
@@ -176,8 +169,7 @@ def embed(encoder: Encoder, texts: Sequence[str], *, max_length: int = MAX_LENGT
     ----------
     encoder : Encoder
     texts : sequence of str
-    max_length : int
-        As in `Encoder.tokenize`.
+        Read as `Encoder.tokenize` does, up to `MAX_LENGTH` tokens each.
 
     Returns
     -------
@@ -194,7 +186,7 @@ def embed(encoder: Encoder, texts: Sequence[str], *, max_length: int = MAX_LENGT
     -----
     TruncatedText
     """
-    return _run(encoder.model, encoder.tokenize(texts, max_length=max_length))
+    return _run(encoder.model, encoder.tokenize(texts))
 
 
 def compute_once(model: keras.Model, token_ids: NDArray[np.int32], *, dtype: str = "float32") -> NDArray[np.floating]:
@@ -263,7 +255,7 @@ def _cuts(layers: int) -> tuple[str, ...]:
     return ("embeddings", *(f"transformer_layer_{number}" for number in range(layers)))
 
 
-def _build(*, vocabulary: int, positions: int, layers: int, heads: int, width: int, intermediate: int) -> keras.Model:
+def _build(config: dict[str, int]) -> keras.Model:
     """Build BERT (Devlin et al. 2019, section 3) without its segments, with the mean over the tokens on top.
 
     Layer normalisation follows each residual sum, as in the first Transformer (Vaswani et al. 2017, section 3.1), and
@@ -272,17 +264,18 @@ def _build(*, vocabulary: int, positions: int, layers: int, heads: int, width: i
     """
     import keras
 
+    positions, width, heads = (config[key] for key in ("max_position_embeddings", "hidden_size", "num_attention_heads"))
     ids = keras.Input((None,), dtype="int32", name="token_ids")
     places = keras.ops.cumsum(keras.ops.ones_like(ids), axis=1) - 1
     x = keras.layers.Add(name="embeddings_sum")(
         [
-            keras.layers.Embedding(vocabulary, width, name="token_embedding")(ids),
+            keras.layers.Embedding(config["vocab_size"], width, name="token_embedding")(ids),
             keras.layers.Embedding(positions, width, "glorot_uniform", name="position_embedding")(places),
         ]
     )
     x = keras.layers.LayerNormalization(epsilon=1e-12, name="embeddings_norm")(x)
     x = keras.layers.Dropout(0.1, name="embeddings_dropout")(x)
-    at, *rest = _cuts(layers)
+    at, *rest = _cuts(config["num_hidden_layers"])
     x = _zero_padding(x, keras.ops.not_equal(ids, PAD), at)
     for at in rest:
         # From the activations rather than from the input, so that nothing leads round a cut.
@@ -291,7 +284,7 @@ def _build(*, vocabulary: int, positions: int, layers: int, heads: int, width: i
             x, x, attention_mask=keras.ops.expand_dims(mask, 1)
         )
         x = _add_and_norm(x, mixed, f"{at}_attention")
-        inner = keras.layers.Dense(intermediate, "gelu", name=f"{at}_intermediate")(x)
+        inner = keras.layers.Dense(config["intermediate_size"], "gelu", name=f"{at}_intermediate")(x)
         x = _add_and_norm(x, keras.layers.Dense(width, name=f"{at}_output")(inner), f"{at}_output")
         x = _zero_padding(x, mask, at)
     x = keras.layers.GlobalAveragePooling1D(name="mean_over_tokens")(x, mask=_present(x))

@@ -213,12 +213,8 @@ def _environment(folder: Path) -> dict[str, str]:
     Another environment's kernel of that name, in the user's own Jupyter folder or on JUPYTER_PATH, would otherwise come
     first. The kernels' connection files go to `folder`, so none is left behind.
     """
-    # Modules of the working folder are found, after all others: a reader's random.py must not stand for Python's own.
-    launch = (
-        "import sys; sys.path.append(''); from ipykernel.kernelapp import launch_new_instance; launch_new_instance()"
-    )
     spec = {
-        "argv": [sys.executable, "-P", "-c", launch, "-f", "{connection_file}"],
+        "argv": [sys.executable, "-P", "-c", _KERNEL, "-f", "{connection_file}"],
         "display_name": "Python 3",
         "language": "python",
     }
@@ -305,10 +301,8 @@ class _Execution:
         except psutil.NoSuchProcess:
             return
         for member in family:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
-            except psutil.NoSuchProcess:
-                pass
         psutil.wait_procs(family, timeout=10)
         self._process.wait()
 

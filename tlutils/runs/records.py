@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tlutils.course import DOES_NOT_HOLD, HOLDS, MIME, VERDICTS, count_verdicts
-from tlutils.settings import UserError, printable, replacing
+from tlutils.settings import UserError, printable, writing
 
 # What a record does not count: the start of the kernel and the imports before `course.begin`.
 START_SECONDS = 8
@@ -233,13 +233,8 @@ def write_csv(collected: Sequence[Mapping[str, Any]], path: Path) -> None:
         rows.append(row)
     # A whole number stays one where another run lacks that column.
     table = pd.json_normalize(rows).convert_dtypes()
-    try:
-        with replacing(path) as temporary:
-            table.to_csv(temporary, index=False)
-    except OSError as error:
-        raise UserError(
-            f"{path} could not be written ({error.strerror or error}). Give another file, or make room on the disk."
-        ) from error
+    with writing(path) as temporary:
+        table.to_csv(temporary, index=False)
 
 
 def read(path: Path, name: str) -> Result:

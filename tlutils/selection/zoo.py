@@ -382,12 +382,6 @@ def _write(path: Path, rows: Mapping[Any, Truth]) -> None:
 
     order = {name: position for position, name in enumerate((*TARGETS, *BACKBONES))}
     ranked = sorted(rows.values(), key=lambda row: (order[row.target], order[row.backbone]))
-    try:
-        with settings.replacing(path) as temporary:
-            pd.DataFrame(ranked, columns=[field.name for field in fields(Truth)]).to_csv(
-                temporary, index=False, lineterminator="\n"
-            )
-    except OSError as error:
-        raise settings.UserError(
-            f"{path} could not be written ({error.strerror or error}). Give another file, or make room on the disk."
-        ) from error
+    table = pd.DataFrame(ranked, columns=[field.name for field in fields(Truth)])
+    with settings.writing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")

@@ -1,7 +1,6 @@
 """The one door for bytes from outside: what can be fetched, and how it is fetched and checked."""
 
 from tlutils.store.fetching import bundled, extract, fetch, note_checksum, present
-from tlutils.store.kinds import kind_of
 from tlutils.store.sources import FILES, QUICK, Carried, File, Part, Zipped
 
 __all__ = [
@@ -14,7 +13,6 @@ __all__ = [
     "bundled",
     "extract",
     "fetch",
-    "kind_of",
     "note_checksum",
     "present",
 ]

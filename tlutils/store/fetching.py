@@ -146,7 +146,7 @@ def bundled(name: str) -> Path:
         If the file is missing or has other bytes than published.
     """
     checksum = json.loads((settings.DATA / "checksums.json").read_text(encoding="utf-8"))[name]
-    problem = _first_problem(settings.DATA, [Part(path=name, size=None, checksum=checksum)])
+    problem = _first_problem(settings.DATA, [Part(path=name, checksum=checksum)])
     if problem:
         raise UserError(f"data/{problem}. Bring the file again from the repository of the course.")
     return settings.DATA / name
@@ -190,7 +190,7 @@ def _first_problem(folder: Path, parts: Iterable[Part]) -> str:
 
 def _instead(path: Path) -> str:
     kind = kinds.kind_of(path)
-    return f"; it is {kind}" if kind in kinds.NOT_THE_FILE else ""
+    return f"; it is {kinds.with_way_out(kind)}" if kind in kinds.NOT_THE_FILE else ""
 
 
 def _require(work: Path, parts: Iterable[Part]) -> None:

@@ -20,7 +20,7 @@ class Part:
     """
 
     path: str
-    size: int | None
+    size: int | None = None
     checksum: str
 
 
@@ -245,7 +245,6 @@ FILES: dict[str, File | Carried | Zipped] = {
     "vgg16": File(
         name="vgg16",
         path="vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        size=None,
         checksum="md5:6d6bbae143d832006294945121d1f1fc",
         url=f"{_KERAS}/tensorflow/keras-applications/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
         licence="CC BY 4.0",
@@ -254,7 +253,6 @@ FILES: dict[str, File | Carried | Zipped] = {
     "resnet50": File(
         name="resnet50",
         path="resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        size=None,
         checksum="md5:4d473c1dd8becc155b73f8504c6f6626",
         url=f"{_KERAS}/tensorflow/keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
         licence="MIT",
@@ -263,7 +261,6 @@ FILES: dict[str, File | Carried | Zipped] = {
     "efficientnetb0": File(
         name="efficientnetb0",
         path="efficientnetb0_notop.h5",
-        size=None,
         checksum="md5:50bc09e76180e00e4465e1a485ddc09d",
         url=f"{_KERAS}/keras-applications/efficientnetb0_notop.h5",
         licence="Apache-2.0",
@@ -299,7 +296,6 @@ FILES: dict[str, File | Carried | Zipped] = {
     "breastmnist_128": File(
         name="breastmnist_128",
         path="breastmnist_128.npz",
-        size=None,
         checksum="md5:363e4b3f8d712e9b5de15470a2aaadf1",
         url="https://zenodo.org/records/10519652/files/breastmnist_128.npz?download=1",
         licence="CC BY 4.0",
