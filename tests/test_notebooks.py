@@ -31,6 +31,12 @@ CLOCK = re.compile(r"\d[\d.,]*(?= ?(?:ms|s|seconds|minutes|x|times)\b)")
 # What a comparison says of itself: the ends of its interval and its margin.
 VERDICT = re.compile(r"95 % interval ([-+.\d]+) to ([-+.\d]+), margin ([.\d]+);")
 
+# What goes with `data_dir`, in every lesson alike.
+WITH_A_FOLDER = (
+    'labels: str = ""  # a table of file names and labels, where the folder has no sub-folders',
+    'groups: str = ""  # a regular expression: what its parentheses catch in a file name stays together',
+)
+
 each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
 
@@ -85,6 +91,31 @@ def test_every_parameter_is_one_typed_and_commented_line_that_papermill_sees(pat
     assert [line for line in lines if not PARAMETER.fullmatch(line)] == []
     assigned = {node.target.id for node in ast.parse(cell.source).body if isinstance(node, ast.AnnAssign)}
     assert set(runs.parameters_of(path)) == assigned >= {"profile", "seed"}
+
+
+# In lesson 10, the folders are the domains, which no table of labels tells.
+@pytest.mark.parametrize(
+    "path",
+    [path for path in LESSONS if "data_dir" in runs.parameters_of(path) and path.stem != "10_driving"],
+    ids=lambda path: path.stem,
+)
+def test_a_lesson_that_takes_a_folder_hands_its_labels_and_groups_on(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "labels.csv").touch()
+    given = {"data_dir": str(tmp_path / "pictures"), "labels": str(tmp_path / "labels.csv"), "groups": "^(p)"}
+    [parameters] = tagged(path, "parameters")
+    assert set(WITH_A_FOLDER) <= set(parameters.source.splitlines())
+    names: dict[str, Any] = {}
+    exec(parameters.source, names)
+    names |= given | ({"out_dir": str(tmp_path / "model")} if "out_dir" in names else {})
+    exec(code_cells(path)[1].source, names)
+    calls = [
+        node for cell in code_cells(path) for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call)
+    ]
+    [call] = [node for node in calls if ast.unparse(node.func) == "datasets.own_pictures"]
+    assert not [node for node in calls if ast.unparse(node.func) == "datasets.from_folder"]
+    handed = {str(word.arg): str(eval(ast.unparse(word.value), names)) for word in call.keywords}
+    assert handed == {"labels": given["labels"], "groups": given["groups"]}
 
 
 @each_lesson
@@ -292,6 +323,41 @@ def test_a_student_copy_without_solutions_runs_to_its_end_with_another_seed(path
     record = run_as_student(path, tmp_path)
     # Another size of the pictures and few labels leave the model well above guessing one of five.
     assert path.stem != "03b_four_steps" or record["metrics"]["accuracy"]["chosen"] > 0.5
+
+
+@pytest.mark.slow
+def test_the_first_lesson_reads_a_flat_folder_by_a_table_and_tears_no_group(tmp_path: Path) -> None:
+    from PIL import Image
+
+    from tlutils import datasets
+
+    drawn = datasets.load("synthetic_flowers", per_class=24, seed=0)
+    (tmp_path / "flat").mkdir()
+    rows = ["file,label"]
+    # Two pictures of each bed, which never has two kinds of flower.
+    for label, kind in enumerate(drawn.class_names):
+        for number, picture in enumerate(drawn.pictures[drawn.labels == label]):
+            rows.append(f"bed{24 * label + number // 2}_{number % 2}.png,{kind}")
+            Image.fromarray(picture).save(tmp_path / "flat" / rows[-1].split(",")[0])
+    (tmp_path / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    notebook = read(FOLDER / "00_start_here.ipynb")
+    told = (
+        "course.metric('read', {'groups': len(set(data.groups)), **dict(zip(data.class_names, data.counts))})\n"
+        "sides = [{name: sorted(set(data.groups[rows])) for name, rows in vars(split).items()} for split in splits]\n"
+        "course.metric('sides', sides)"
+    )
+    notebook.cells.insert(-1, nbformat.v4.new_code_cell(told))
+    nbformat.write(notebook, tmp_path / "00_start_here.ipynb")
+    given = {"data_dir": str(tmp_path / "flat"), "labels": str(tmp_path / "labels.csv"), "labels_per_class": 5}
+    given["groups"] = r"^(bed\d+)_"
+    [result] = runs.run([tmp_path / "00_start_here.ipynb"], tmp_path / "out", given)
+    assert result.status in ("ok", "claims failed"), result.message
+    assert result.record is not None and given.items() <= result.record["parameters"].items()
+    assert result.record["metrics"]["read"] == {"groups": 60, **dict.fromkeys(drawn.class_names, 24)}
+    assert len(result.record["metrics"]["sides"]) == 3
+    for sides in result.record["metrics"]["sides"]:
+        beds = [bed for side in sides.values() for bed in side]
+        assert all(sides.values()) and len(beds) == len(set(beds))
 
 
 def run_on_flowers(real_data: Path, output_dir: Path, **parameters: str) -> dict[str, float]:

@@ -48,8 +48,9 @@ def refusal(**parameters: Any) -> str:
 
 
 def test_checked_parameters_come_back_in_one_object() -> None:
-    chosen = settings.check(profile="full", seed=7, data_dir="", labels_per_class=20)
+    chosen = settings.check(profile="full", seed=7, data_dir="", labels="", groups="", labels_per_class=20)
     assert (chosen.profile, chosen.seed, chosen.data_dir, chosen.quick) == ("full", 7, None, False)
+    assert (chosen.labels, chosen.groups) == (None, "")
 
 
 @pytest.mark.parametrize("profile", ["fast", "Quick", "", None])
@@ -90,16 +91,34 @@ def test_a_file_given_as_folder_is_called_a_file(tmp_path: Path) -> None:
     assert "is a file, not a folder" in refusal(data_dir=str(file))
 
 
-def test_a_relative_folder_is_found_from_the_notebooks_folder_and_from_the_one_above(
+@pytest.mark.parametrize("given", [{"labels": "labels.csv"}, {"groups": r"^(\d+)"}])
+def test_what_is_about_files_of_the_readers_is_refused_without_a_folder_which_is_the_next_step(
+    given: dict[str, str],
+) -> None:
+    [(name, text)] = given.items()
+    message = refusal(**given)
+    assert f"{name}={text!r}" in message and "Give data_dir as well" in message and f"leave {name} empty" in message
+
+
+def test_a_missing_table_is_named_with_the_columns_that_a_table_must_have(tmp_path: Path) -> None:
+    message = refusal(data_dir=str(tmp_path), labels="no/such.csv")
+    assert "labels='no/such.csv' does not exist" in message and "columns file and label" in message
+    assert "is a folder, not a table" in refusal(data_dir=str(tmp_path), labels=str(tmp_path))
+
+
+def test_a_relative_folder_and_its_table_are_found_from_the_notebooks_folder_and_from_the_one_above(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Papermill starts notebooks in the caller's folder, nbval in the notebook's."""
     (tmp_path / "pictures").mkdir()
+    (tmp_path / "labels.csv").touch()
     (tmp_path / "notebooks").mkdir()
     for start in (tmp_path, tmp_path / "notebooks"):
         monkeypatch.chdir(start)
-        found = settings.check(data_dir="pictures").data_dir
-        assert found is not None and found.samefile(tmp_path / "pictures")
+        found = settings.check(data_dir="pictures", labels="labels.csv", groups="^(p)")
+        assert found.data_dir is not None and found.data_dir.samefile(tmp_path / "pictures")
+        assert found.labels is not None and found.labels.samefile(tmp_path / "labels.csv")
+        assert found.groups == "^(p)"
 
 
 def test_a_tilde_means_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,9 +379,10 @@ def test_without_a_home_folder_the_two_variables_that_help_are_named(
 
 
 @pytest.mark.parametrize("read", [None, 2024, 1e5, True])
-def test_a_folder_that_papermill_did_not_read_as_text_is_refused_and_not_taken_for_none_given(read: Any) -> None:
-    with pytest.raises(settings.UserError, match=f"data_dir={read!r} is no text: .* -r data_dir TEXT"):
-        settings.check(data_dir=read)
+@pytest.mark.parametrize("name", ["data_dir", "labels", "groups"])
+def test_what_papermill_did_not_read_as_text_is_refused_and_not_taken_for_none_given(name: str, read: Any) -> None:
+    with pytest.raises(settings.UserError, match=f"{name}={read!r} is no text: .* -r {name} TEXT"):
+        settings.check(**{name: read})
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=40), st.integers(3, 30))

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import traceback
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,11 +70,17 @@ class Settings:
         Every random choice follows from it.
     data_dir : Path or None
         The reader's own pictures.
+    labels : Path or None
+        A table of file names and labels, where the folder has no sub-folders.
+    groups : str
+        A regular expression: what its parentheses catch in a file name stays together; empty for none.
     """
 
     profile: str
     seed: int
     data_dir: Path | None
+    labels: Path | None
+    groups: str
 
     @property
     def quick(self) -> bool:
@@ -82,7 +88,9 @@ class Settings:
         return self.profile == "quick"
 
 
-def check(*, profile: str = "quick", seed: int = 0, data_dir: str = "", **counts: int) -> Settings:
+def check(
+    *, profile: str = "quick", seed: int = 0, data_dir: str = "", labels: str = "", groups: str = "", **counts: int
+) -> Settings:
     """Validate a notebook's parameters, seed every random generator and make the computation repeatable.
 
     Parameters
@@ -94,6 +102,10 @@ def check(*, profile: str = "quick", seed: int = 0, data_dir: str = "", **counts
     data_dir : str
         A folder, or the empty string for none. A relative path is looked up from the working directory, then from the
         folder above it, since nbval and papermill start notebooks in different folders.
+    labels : str
+        A table, looked up like the folder, or the empty string for none.
+    groups : str
+        A regular expression, or the empty string for none.
     **counts : int
         Any further parameters that must be whole numbers of at least 1, such as ``epochs=20``.
 
@@ -109,7 +121,7 @@ def check(*, profile: str = "quick", seed: int = 0, data_dir: str = "", **counts
     Examples
     --------
     >>> check(profile="quick", seed=3, epochs=20)
-    Settings(profile='quick', seed=3, data_dir=None)
+    Settings(profile='quick', seed=3, data_dir=None, labels=None, groups='')
     >>> check(profile="fast")
     Traceback (most recent call last):
     ...
@@ -120,22 +132,32 @@ def check(*, profile: str = "quick", seed: int = 0, data_dir: str = "", **counts
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise UserError(f"seed={seed!r} cannot seed the random generators; give a whole number from 0 to {2**32 - 1}.")
     require_whole(1, **counts)
-    require_text(data_dir=data_dir)
-    folder = _existing_folder(data_dir) if data_dir else None
+    require_text(data_dir=data_dir, labels=labels, groups=groups)
+    folder = table = None
+    if data_dir:
+        advice = "Give a folder that has one sub-folder of pictures per class."
+        folder = _existing("data_dir", data_dir, Path.is_dir, "is a file, not a folder", advice)
+    for name, text in (("labels", labels), ("groups", groups)):
+        if text and folder is None:
+            raise UserError(
+                f"{name}={text!r} is about files of yours, and data_dir is empty. Give data_dir as well, the folder "
+                f"that these files lie in, or leave {name} empty."
+            )
+    if labels:
+        advice = "Give a table with the columns file and label, and a row for each picture."
+        table = _existing("labels", labels, Path.is_file, "is a folder, not a table", advice)
     make_repeatable(seed)
-    return Settings(profile, seed, folder)
+    return Settings(profile, seed, folder, table, groups)
 
 
-def _existing_folder(data_dir: str) -> Path:
-    given = expanded(data_dir)
-    for folder in (given, Path("..") / given):
-        if folder.is_dir():
-            return folder
-    what = "is a file, not a folder" if given.exists() else "does not exist"
-    raise UserError(
-        f"data_dir={data_dir!r} {what} (looked in the working directory and the one above it). "
-        "Give a folder that has one sub-folder of pictures per class."
-    )
+def _existing(name: str, text: str, is_kind: Callable[[Path], bool], other_kind: str, advice: str) -> Path:
+    """Return where a path leads, from the working directory or the one above it."""
+    given = expanded(text)
+    for place in (given, Path("..") / given):
+        if is_kind(place):
+            return place
+    what = other_kind if given.exists() else "does not exist"
+    raise UserError(f"{name}={text!r} {what} (looked in the working directory and the one above it). {advice}")
 
 
 def make_repeatable(seed: int) -> None:

@@ -459,7 +459,7 @@ def from_domain_folders(path: str | Path, *, groups: str | None = None) -> tuple
     return dataset, domains
 
 
-def own_pictures(path: str | Path, *, labels: str | Path = "", groups: str = "") -> Dataset:
+def own_pictures(path: str | Path, *, labels: str | Path | None = None, groups: str = "") -> Dataset:
     """Read the reader's pictures, in whichever of three forms they come.
 
     Parameters
@@ -467,7 +467,8 @@ def own_pictures(path: str | Path, *, labels: str | Path = "", groups: str = "")
     path : str or Path
         A folder, as `from_folder` takes it, or an archive of arrays (``.npz``), as `from_npz` does, whose split stays.
     labels : str or Path, optional
-        A table of file names and labels, as `files_and_labels` takes it; the files lie in the folder.
+        A table of file names and labels, as `files_and_labels` takes it; the files lie in the folder. None or empty for
+        none.
     groups : str, optional
         A regular expression, as in `from_folder`; empty for none.
 
@@ -487,8 +488,8 @@ def own_pictures(path: str | Path, *, labels: str | Path = "", groups: str = "")
         return from_files(tables.files_and_labels(labels, place), place.name, groups=groups or None)
     if labels or groups:
         raise settings.UserError(
-            f"'{place}' is an archive of arrays without file names, so labels={str(labels)!r} and groups={groups!r} "
-            "have nothing to name. Leave both empty."
+            f"'{place}' is an archive of arrays without file names, so labels={str(labels or '')!r} and "
+            f"groups={groups!r} have nothing to name. Leave both empty."
         )
     dataset, split = medmnist.from_npz(place)
     sides = np.empty(len(dataset), dtype="U10")
