@@ -323,7 +323,7 @@ def nothing_in_the_files(folder: Path) -> Path:
         (lambda folder: folder / "cat" / "0.png", "is a file, not a folder (a picture). Give a folder that has"),
         (packed, "is a file, not a folder (a zip archive). Unpack archives first. Give a folder that has"),
         (empty, "is empty. Give a folder that has one sub-folder of pictures per class"),
-        (lambda folder: folder / "cat", "has 4 files but no class folders. Give a folder"),
+        (lambda folder: folder / "cat", "the class. Or, if a table names the class of each file, give that table"),
         (lambda folder: folder.parent, "give a folder further down, such as '{folder}'"),
         (wrapped_twice, "give a folder further down, such as '{folder.parent}/archive/data/pets'"),
         (two_empty_classes, "no readable picture (without any: 'cat', 'dog')"),

@@ -492,7 +492,8 @@ def _require_folders(listing: Listing) -> None:
         return
     files = len(listing.pictures) + len(listing.passed_over)
     what = f"has {files} files but no class folders" if files else "is empty"
-    raise settings.UserError(f"'{listing.shown}' {what}. {ADVICE}")
+    table = " Or, if a table names the class of each file, give that table as labels." if files else ""
+    raise settings.UserError(f"'{listing.shown}' {what}. {ADVICE}{table}")
 
 
 def _class_folders(listing: Listing, sides: _Sides, level: int) -> list[str]:
