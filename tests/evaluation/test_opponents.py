@@ -54,6 +54,36 @@ def test_the_files_of_a_folder_are_described_one_by_one(real_data):
     np.testing.assert_array_equal(opponents.thumbnails(files), opponents.thumbnails(files[:]))
 
 
+def test_of_texts_only_the_words_of_those_to_learn_from_are_counted_and_rare_words_weigh_more():
+    texts = ["the lamp works", "the lamp broke", "the chair works", "unseen words"]
+    words = opponents.word_counts(texts, [0, 1, 2])["words"].toarray()
+    assert words.shape == (4, 5) and not words[3].any()
+    np.testing.assert_allclose(np.linalg.norm(words[:3], axis=1), 1)
+    # In alphabetical order: broke, chair, lamp, the, works.
+    assert words[1][0] > words[1][2] > words[1][3] > 0
+    with pytest.raises(UserError, match="no word in the 1 texts"):
+        opponents.word_counts(["?"], [0])
+
+
+@given(st.lists(st.integers(0, 3), min_size=3, max_size=40), st.integers(0, 100))
+def test_every_draw_of_thirds_keeps_every_class_and_leaves_out_what_no_other_does(given_labels: list[int], seed: int):
+    labels = np.array(given_labels)
+    train = np.random.default_rng(seed).permutation(len(labels))[: max(3, len(labels) // 2)]
+    counts = np.bincount(labels[train])
+    if counts.max() < 3:
+        with pytest.raises(UserError, match="no third can be left out"):
+            opponents.thirds(labels, train)
+        return
+    draws = opponents.thirds(labels, train)
+    for kept, out in draws:
+        assert sorted([*kept, *out]) == sorted(train)
+        assert set(labels[kept]) == set(labels[train])
+        for label in np.flatnonzero(counts >= 3):
+            assert counts[label] // 3 <= (labels[out] == label).sum() <= -(-counts[label] // 3)
+    left_out = np.concatenate([out for _, out in draws])
+    assert sorted(left_out) == sorted(row for row in train if counts[labels[row]] >= 3)
+
+
 def test_the_head_takes_the_penalty_that_is_right_most_often_and_the_stronger_of_equals():
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 2

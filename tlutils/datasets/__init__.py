@@ -3,6 +3,7 @@
 from tlutils.datasets.catalogue import CATALOGUE, load
 from tlutils.datasets.examples import Dataset, DoubtfulLabel, Sentences
 from tlutils.datasets.folders import from_domain_folders, from_files, from_folder, own_pictures
+from tlutils.datasets.practice import practice_folder
 from tlutils.datasets.reports import FolderNote, Report, Shortcut, UnreadablePicture
 from tlutils.datasets.splits import Split, shared, split
 from tlutils.datasets.tables import PassedOver, files_and_labels, from_csv, reviews
@@ -25,6 +26,7 @@ __all__ = [
     "from_folder",
     "load",
     "own_pictures",
+    "practice_folder",
     "reviews",
     "shared",
     "split",

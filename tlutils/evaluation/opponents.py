@@ -117,6 +117,81 @@ def descriptions(pictures: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.
     }
 
 
+def word_counts(texts: Sequence[str], train: ArrayLike) -> dict[str, scipy.sparse.csr_matrix]:
+    """Describe texts without a network in two ways, of which the stronger is to be beaten.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    train : int array
+        Which texts may be learned from: their words are counted, and those of the others only where these have them.
+
+    Returns
+    -------
+    dict of str to sparse array, first axis n
+        ``words`` and ``letters`` (two to four neighbouring ones within a word, which also catch endings and misspelt
+        words): how often each occurs in a text, the less weight the more texts have it (TF-IDF; Sparck Jones 1972, "A
+        statistical interpretation of term specificity and its application in retrieval"), each row of length 1.
+
+    Raises
+    ------
+    settings.UserError
+        Texts to learn from without a word.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    ways = {"words": TfidfVectorizer(), "letters": TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4))}
+    learned = [texts[row] for row in np.asarray(train)]
+    try:
+        return {name: way.fit(learned).transform(texts) for name, way in ways.items()}
+    except ValueError as error:
+        raise settings.UserError(
+            f"There is no word in the {len(learned)} texts to learn from ({error}); choose the column with the texts."
+        ) from error
+
+
+def thirds(labels: NDArray[np.int64], train: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Make three draws of training examples, each of which leaves out another third of every class.
+
+    So ways can be compared before the test examples are opened: learn from what a draw keeps, choose by what it leaves
+    out, and ask about the validation examples.
+
+    Parameters
+    ----------
+    labels : int array, shape (n,)
+        Of all examples.
+    train : int array
+        Which of them are for training.
+
+    Returns
+    -------
+    list of three pairs of int array
+        What a draw keeps, two thirds of each class, and what it leaves out. A class of one or two examples is kept
+        whole, so that every draw knows every class.
+
+    Raises
+    ------
+    settings.UserError
+        No class of three examples: the draws would be the same.
+
+    Examples
+    --------
+    >>> [(kept.tolist(), out.tolist()) for kept, out in thirds(np.array([0, 0, 0, 1]), np.arange(4))]
+    [([1, 2, 3], [0]), ([0, 2, 3], [1]), ([0, 1, 3], [2])]
+    """
+    by_class = train[np.argsort(labels[train], kind="stable")]
+    members = labels[by_class]
+    counts = np.bincount(members)
+    if counts.max() < 3:
+        raise settings.UserError(
+            f"No class has more than {counts.max()} training example(s), so no third can be left out. Give three or "
+            "more of each class: more examples, a larger labels_per_class, or smaller validation and test sides."
+        )
+    place = np.arange(len(members)) - np.searchsorted(members, members)
+    third = np.where(counts[members] < 3, -1, place % 3)
+    return [(by_class[third != draw], by_class[third == draw]) for draw in range(3)]
+
+
 def tuned_head(
     features: Table,
     labels: ArrayLike,
