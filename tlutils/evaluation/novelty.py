@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,35 +51,13 @@ def nearness(features: NDArray[np.floating], means: NDArray[np.floating]) -> NDA
     return (rows @ directions.T).max(axis=1)
 
 
-@dataclass(frozen=True)
-class Unseen:
-    """What a head and class means that have never seen one class say of all examples.
-
-    Attributes
-    ----------
-    validation : int array
-        The validation examples of the other classes, to choose thresholds by.
-    confidence : float array, shape (n,)
-        Largest probability.
-    right : bool array, shape (n,)
-        Whether the answer is the label.
-    nearness : float array, shape (n,)
-        To the nearest mean of another class.
-    """
-
-    validation: NDArray[np.int64]
-    confidence: NDArray[np.floating]
-    right: NDArray[np.bool_]
-    nearness: NDArray[np.floating]
-
-
 def without_class(
     label: int,
     features: NDArray[np.floating],
     labels: NDArray[np.int64],
     train: NDArray[np.int64],
     validation: NDArray[np.int64],
-) -> Unseen:
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.floating]]]:
     """Leave a class out of training and validation, and ask about all examples.
 
     Parameters
@@ -95,7 +71,11 @@ def without_class(
 
     Returns
     -------
-    Unseen
+    validation : int array
+        The validation examples of the other classes, to choose thresholds by.
+    signals : dict of str to float array, shape (n,)
+        What a head and class means that have never seen the class say of all examples: ``confidence``, the largest
+        probability, and ``nearness``.
 
     Raises
     ------
@@ -106,6 +86,5 @@ def without_class(
     if len(np.unique(labels[part])) < 2:
         raise settings.UserError(f"Without class {label}, fewer than two are left, and a head needs two or more.")
     head = opponents.tuned_head(features[part], labels[part], (features[by], labels[by]), choose_by="log loss")
-    chances = head.predict_proba(features)
     near = nearness(features, class_means(features[part], labels[part]))
-    return Unseen(by, chances.max(axis=1), head.classes_[chances.argmax(axis=1)] == labels, near)
+    return by, {"confidence": head.predict_proba(features).max(axis=1), "nearness": near}
