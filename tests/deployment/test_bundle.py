@@ -124,6 +124,15 @@ def test_the_nearness_is_the_cosine_to_the_nearest_class_mean_and_what_is_far_fr
     assert [reply.refused for reply in replies] == ["strange", "strange", "", "", "unsure"]
 
 
+def test_asked_in_batches_the_model_answers_for_each_row_in_its_order(reddish: Any) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (80, 8, 8, 3), dtype=np.uint8)
+    rows = np.random.default_rng(1).permutation(80)[:70]
+    probabilities, nearness = deployment.ask(reddish, pictures, rows)
+    expected = reddish(pictures[rows])
+    np.testing.assert_allclose(probabilities, expected[0], atol=1e-6)
+    np.testing.assert_allclose(nearness, np.asarray(expected[1])[:, 0], atol=1e-6)
+
+
 def test_an_older_model_is_kept_with_all_its_files_and_what_is_not_ours_stays(tmp_path: Path, reddish: Any) -> None:
     folder = written(deployment.prepare(tmp_path / "model"), reddish)
     (folder / "mine.txt").write_text("stays")
