@@ -66,22 +66,29 @@ def test_of_texts_only_the_words_of_those_to_learn_from_are_counted_and_rare_wor
 
 
 @given(st.lists(st.integers(0, 3), min_size=3, max_size=40), st.integers(0, 100))
-def test_every_draw_of_thirds_keeps_every_class_and_leaves_out_what_no_other_does(given_labels: list[int], seed: int):
+def test_every_half_learns_once_with_half_of_each_class_and_every_class(given_labels: list[int], seed: int):
     labels = np.array(given_labels)
     train = np.random.default_rng(seed).permutation(len(labels))[: max(3, len(labels) // 2)]
     counts = np.bincount(labels[train])
-    if counts.max() < 3:
-        with pytest.raises(UserError, match="no third can be left out"):
-            opponents.thirds(labels, train)
+    if counts.max() < 2:
+        with pytest.raises(UserError, match="nothing can be cut into halves"):
+            opponents.halves(labels, train, seed)
         return
-    draws = opponents.thirds(labels, train)
-    for kept, out in draws:
-        assert sorted([*kept, *out]) == sorted(train)
-        assert set(labels[kept]) == set(labels[train])
-        for label in np.flatnonzero(counts >= 3):
-            assert counts[label] // 3 <= (labels[out] == label).sum() <= -(-counts[label] // 3)
-    left_out = np.concatenate([out for _, out in draws])
-    assert sorted(left_out) == sorted(row for row in train if counts[labels[row]] >= 3)
+    draws = opponents.halves(labels, train, seed)
+    assert len(draws) == 6
+    for learns, other in draws:
+        assert sorted([*learns, *other]) == sorted(train)
+        assert set(labels[learns]) == set(labels[train])
+        for label in np.flatnonzero(counts >= 2):
+            assert counts[label] // 2 <= (labels[other] == label).sum() <= -(-counts[label] // 2)
+    for first, second in zip(draws[::2], draws[1::2], strict=True):
+        assert all(counts[labels[row]] == 1 for row in np.intersect1d(first[0], second[0]))
+
+
+def test_six_halves_share_two_fifths_on_average():
+    labels = np.arange(400) % 4
+    drawn = [datasets.Split(*draw, np.arange(0)) for draw in opponents.halves(labels, np.arange(400), 0)]
+    assert datasets.shared(drawn) == pytest.approx(0.4, abs=0.03)
 
 
 def test_the_head_takes_the_penalty_that_is_right_most_often_and_the_stronger_of_equals():
