@@ -29,6 +29,7 @@ LESSONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "03_vgg16": (("flowers",), TWENTY | {"image_size": 128}),
     "03b_four_steps": (("flowers",), TWENTY),
     "04_what_transfers": (("flowers",), {}),
+    "16_your_own_data": (("flowers", "daynight"), TWENTY),
 }
 SOURCES = {
     "flowers": "500 photographs of five flowers, 227 x 227, 100 of each",
@@ -56,10 +57,14 @@ def main(real: Path) -> None:
 
 
 def told(record: dict[str, Any]) -> dict[str, Any]:
-    """Return what a row keeps of a record: not the place of the folder, and no seconds, which belong to a machine."""
+    """Return what a row keeps of a record: no place and nothing empty, and no seconds, which belong to a machine."""
     metrics = {name: value for name, value in record["metrics"].items() if "seconds" not in name}
     return {
-        "parameters": {name: value for name, value in record["parameters"].items() if name != "data_dir"},
+        "parameters": {
+            name: value
+            for name, value in record["parameters"].items()
+            if value != "" and name not in ("data_dir", "out_dir")
+        },
         "metrics": metrics,
         "verdicts": "; ".join(f"{claim['verdict']}: {claim['text']}" for claim in record["claims"]),
         "date": datetime.date.today().isoformat(),
@@ -74,7 +79,10 @@ def run(lesson: str, parameters: dict[str, Any], name: str) -> dict[str, Any]:
     # A run that stopped leaves a copy without a record.
     record = runs.record_of(copy) if copy.exists() else None
     if record is None:
-        [result] = runs.run([settings.ROOT / "notebooks" / copy.name], folder, parameters)
+        notebook = settings.ROOT / "notebooks" / copy.name
+        if "out_dir" in runs.parameters_of(notebook):
+            parameters = {**parameters, "out_dir": str(folder / "model")}
+        [result] = runs.run([notebook], folder, parameters)
         print(runs.table([result]), flush=True)
         record = result.record
     if record is None:

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,18 @@ def test_what_a_call_returned_does_not_change_with_the_next_one() -> None:
     kept = first.copy()
     forward(pictures(2, seed=1))
     np.testing.assert_array_equal(first, kept)
+
+
+@with_lite
+def test_threads_that_call_at_once_get_the_bits_that_each_gets_alone() -> None:
+    batches = [pictures(3, seed=seed) for seed in range(40)]
+    forward = inference.lite(depthwise(), batches[0])
+    assert forward is not None
+    alone = [forward(batch) for batch in batches]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(forward, batches))
+    for expected, found in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 @with_lite

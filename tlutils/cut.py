@@ -199,12 +199,14 @@ def _in_batches(
 ) -> Iterator[NDArray[np.floating]]:
     from tqdm import tqdm
 
+    # Keras takes all cores for a batch, yet leaves one idle between its layers and while pictures are read.
     forward: inference.Forward = trunk.predict_on_batch
+    threads = 2
     if inference.pays(trunk, math.prod(images.shape)):
         small = min(batch_size, inference.BATCH)
         lite = inference.lite(trunk, np.asarray(images[:small]))
         if lite:
-            forward, batch_size = lite, small
+            forward, batch_size, threads = lite, small, inference.cores()
     size = min(batch_size, len(images))
 
     def compute(start: int) -> NDArray[np.floating]:
@@ -213,14 +215,13 @@ def _in_batches(
         return forward(np.resize(batch, (size, *batch.shape[1:])))[: len(batch)]
 
     with tqdm(total=len(images), unit="picture", desc="trunk", delay=5, leave=False) as bar:
-        # The first batch alone, since it compiles. Then two at a time: one is read while the other is computed, and a
-        # batch as small as these leaves a core idle.
+        # The first batch alone, since it compiles.
         yield compute(0)
         bar.update(size)
-        with ThreadPoolExecutor(2) as pool:
-            # A third waits, so that no thread does; no more, so that memory does not grow with the pictures.
+        with ThreadPoolExecutor(threads) as pool:
+            # One more waits, so that no thread does; no more, so that memory does not grow with the pictures.
             starts = iter(range(size, len(images), size))
-            begun = deque(pool.submit(compute, start) for start in islice(starts, 3))
+            begun = deque(pool.submit(compute, start) for start in islice(starts, threads + 1))
             while begun:
                 values = begun.popleft().result()
                 begun.extend(pool.submit(compute, start) for start in islice(starts, 1))

@@ -910,8 +910,8 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     ],
     "16_what_to_do": [
         (advised(bakery="collect more"), "lead by 23 points"),
-        (advised(harbour="use the model"), "no network is as good"),
-        (advised(clinic="use the model"), "20 test examples"),
+        (advised(harbour="use the model"), "ends at +1"),
+        (advised(clinic="use the model"), "20 examples"),
         (advised(clinic="ask"), "clinic: choose one of"),
     ],
     "18_reuse": [

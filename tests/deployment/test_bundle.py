@@ -28,18 +28,14 @@ def reddish() -> Any:
     """A network of one layer that knows red from blue, for pictures of any size."""
     import keras
 
-    pictures = keras.Input((None, None, 3), dtype="uint8")
-    x = keras.layers.Resizing(8, 8, crop_to_aspect_ratio=True, antialias=True)(pictures)
-    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(x))
-    answers = keras.layers.Dense(2, activation="softmax")
-    model = keras.Model(pictures, answers(x))
-    answers.set_weights([np.array([[-9.0, 9], [0, 0], [9, -9]]), np.zeros(2)])
-    return model
+    pixels = keras.Input((8, 8, 3))
+    features = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(pixels))
+    kernel, means = np.array([[-9.0, 9], [0, 0], [9, -9]]), np.array([[0.1, 0.1, 1], [0.5, 0, 0]])
+    return deployment.assemble([keras.Model(pixels, features)], (kernel, np.zeros(2)), means, image_size=8)
 
 
-def labels(**other: Any) -> dict[str, Any]:
-    known = {"classes": CLASSES, "threshold": 0.9, "input": "pictures", "image_size": 8, "spans": {}}
-    return known | other
+def labels(unsure: float = 0.9) -> dict[str, Any]:
+    return {"classes": CLASSES, "thresholds": {"unsure": unsure, "strange": 0.6}, "image_size": 8, "spans": {}}
 
 
 def written(folder: Path, model: Any) -> Path:
@@ -68,18 +64,20 @@ def test_the_program_beside_the_model_answers_on_a_machine_without_tlutils(tmp_p
     folder = written(deployment.prepare(tmp_path / "model"), reddish)
     paint(tmp_path / "asked" / "a.png", (250, 0, 0))
     paint(tmp_path / "asked" / "b" / "c.bmp", (0, 0, 250))
-    paint(tmp_path / "asked" / "unsure.png", (100, 100, 100))
+    paint(tmp_path / "asked" / "unsure.png", (100, 20, 100))
+    paint(tmp_path / "asked" / "strange.png", (0, 250, 0))
     (tmp_path / "asked" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut short")
     done = ask(folder, tmp_path / "asked", "--csv", tmp_path / "answers.csv")
     assert done.returncode == 1, done.stderr
     assert "broken.jpg" in done.stderr
     rows = [line.split(",") for line in (tmp_path / "answers.csv").read_text("utf-8-sig").splitlines()]
-    assert rows[0] == ["about", "answer", "confidence", "refused", "problem", "blue", "red"]
-    told = {Path(row[0]).name: (row[1], row[3]) for row in rows[1:]}
+    assert rows[0] == ["about", "answer", "confidence", "nearness", "refused", "problem", "blue", "red"]
+    told = {Path(row[0]).name: (row[1], row[4]) for row in rows[1:]}
     assert told == {
         "a.png": ("red", "no"),
         "c.bmp": ("blue", "no"),
-        "unsure.png": ("blue", "yes"),
+        "unsure.png": ("blue", "unsure"),
+        "strange.png": ("blue", "strange"),
         "broken.jpg": ("", ""),
     }
 
@@ -102,10 +100,37 @@ def test_the_saved_model_is_plain_keras_and_gives_the_same_probabilities(tmp_pat
     files = [paint(tmp_path / "asked" / f"{n}.png", (n, 40, 250 - n)) for n in range(0, 250, 25)]
     replies = list(deployment.predict(deployment.load(folder), files))
     pictures = np.stack([np.asarray(Image.open(file)) for file in files])
-    np.testing.assert_allclose([reply.probabilities for reply in replies], reddish(pictures), atol=1e-6)
+    probabilities, nearness = reddish(pictures)
+    np.testing.assert_allclose([reply.probabilities for reply in replies], probabilities, atol=1e-6)
+    np.testing.assert_allclose([[reply.nearness] for reply in replies], nearness, atol=1e-6)
     for reply in replies:
         assert reply.answer == CLASSES[int(np.argmax(reply.probabilities))]
-        assert reply.refused == (max(reply.probabilities) < 0.9)
+        assert bool(reply.refused) == (max(reply.probabilities) < 0.9)
+    assert [reply.probabilities for reply in deployment.predict(deployment.load(folder), list(pictures))] == [
+        reply.probabilities for reply in replies
+    ]
+
+
+def test_the_nearness_is_the_cosine_to_the_nearest_class_mean_and_what_is_far_from_all_is_strange(
+    tmp_path: Path, reddish: Any
+) -> None:
+    colours = np.array([[0, 250, 0], [30, 200, 40], [250, 10, 20], [10, 10, 250], [90, 90, 90]])
+    means = np.array([[0.1, 0.1, 1], [0.5, 0, 0]])
+    lengths = np.linalg.norm(colours, axis=1)[:, None] * np.linalg.norm(means, axis=1)
+    expected = (colours @ means.T / lengths).max(axis=1)
+    pictures = np.broadcast_to(colours[:, None, None].astype(np.uint8), (5, 20, 20, 3))
+    replies = list(deployment.predict(deployment.load(written(tmp_path, reddish)), list(pictures)))
+    np.testing.assert_allclose([reply.nearness for reply in replies], expected, atol=1e-5)
+    assert [reply.refused for reply in replies] == ["strange", "strange", "", "", "unsure"]
+
+
+def test_asked_in_batches_the_model_answers_for_each_row_in_its_order(reddish: Any) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (80, 8, 8, 3), dtype=np.uint8)
+    rows = np.random.default_rng(1).permutation(80)[:70]
+    probabilities, nearness = deployment.ask(reddish, pictures, rows)
+    expected = reddish(pictures[rows])
+    np.testing.assert_allclose(probabilities, expected[0], atol=1e-6)
+    np.testing.assert_allclose(nearness, np.asarray(expected[1])[:, 0], atol=1e-6)
 
 
 def test_an_older_model_is_kept_with_all_its_files_and_what_is_not_ours_stays(tmp_path: Path, reddish: Any) -> None:
@@ -113,10 +138,10 @@ def test_an_older_model_is_kept_with_all_its_files_and_what_is_not_ours_stays(tm
     (folder / "mine.txt").write_text("stays")
     first = (folder / "labels.json").read_text()
     for _ in range(2):
-        deployment.write(folder, reddish, labels(threshold=0.5), "# new\n", "<html></html>")
+        deployment.write(folder, reddish, labels(unsure=0.5), "# new\n", "<html></html>")
     assert (folder / "earlier-1" / "labels.json").read_text() == first
-    assert json.loads((folder / "earlier-2" / "labels.json").read_text())["threshold"] == 0.5
-    assert deployment.load(folder / "earlier-1").threshold == 0.9
+    assert json.loads((folder / "earlier-2" / "labels.json").read_text())["thresholds"]["unsure"] == 0.5
+    assert deployment.load(folder / "earlier-1").unsure == 0.9
     assert (folder / "mine.txt").read_text() == "stays"
     assert not list(folder.glob(".new-*"))
 

@@ -54,6 +54,43 @@ def test_the_files_of_a_folder_are_described_one_by_one(real_data):
     np.testing.assert_array_equal(opponents.thumbnails(files), opponents.thumbnails(files[:]))
 
 
+def test_of_texts_only_the_words_of_those_to_learn_from_are_counted_and_rare_words_weigh_more():
+    texts = ["the lamp works", "the lamp broke", "the chair works", "unseen words"]
+    words = opponents.word_counts(texts, [0, 1, 2])["words"].toarray()
+    assert words.shape == (4, 5) and not words[3].any()
+    np.testing.assert_allclose(np.linalg.norm(words[:3], axis=1), 1)
+    # In alphabetical order: broke, chair, lamp, the, works.
+    assert words[1][0] > words[1][2] > words[1][3] > 0
+    with pytest.raises(UserError, match="no word in the 1 texts"):
+        opponents.word_counts(["?"], [0])
+
+
+@given(st.lists(st.integers(0, 3), min_size=3, max_size=40), st.integers(0, 100))
+def test_every_half_learns_once_with_half_of_each_class_and_every_class(given_labels: list[int], seed: int):
+    labels = np.array(given_labels)
+    train = np.random.default_rng(seed).permutation(len(labels))[: max(3, len(labels) // 2)]
+    counts = np.bincount(labels[train])
+    if counts.max() < 2:
+        with pytest.raises(UserError, match="nothing can be cut into halves"):
+            opponents.halves(labels, train, seed)
+        return
+    draws = opponents.halves(labels, train, seed)
+    assert len(draws) == 6
+    for learns, other in draws:
+        assert sorted([*learns, *other]) == sorted(train)
+        assert set(labels[learns]) == set(labels[train])
+        for label in np.flatnonzero(counts >= 2):
+            assert counts[label] // 2 <= (labels[other] == label).sum() <= -(-counts[label] // 2)
+    for first, second in zip(draws[::2], draws[1::2], strict=True):
+        assert all(counts[labels[row]] == 1 for row in np.intersect1d(first[0], second[0]))
+
+
+def test_six_halves_share_two_fifths_on_average():
+    labels = np.arange(400) % 4
+    drawn = [datasets.Split(*draw, np.arange(0)) for draw in opponents.halves(labels, np.arange(400), 0)]
+    assert datasets.shared(drawn) == pytest.approx(0.4, abs=0.03)
+
+
 def test_the_head_takes_the_penalty_that_is_right_most_often_and_the_stronger_of_equals():
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 2
@@ -70,6 +107,44 @@ def test_the_head_takes_the_penalty_that_is_right_most_often_and_the_stronger_of
     best = opponents.STRENGTHS[int(np.argmax(scores))]
     assert chosen.steps[-1][1].C == best
     np.testing.assert_array_equal(chosen.predict(noisy[test]), alone[int(np.argmax(scores))].predict(noisy[test]))
+
+
+def test_chosen_by_log_loss_the_penalty_is_the_one_that_gives_the_validation_labels_the_most_probability():
+    rng = np.random.default_rng(1)
+    labels = np.arange(90) % 3
+    features = 2.0 * np.eye(3)[labels] + rng.normal(size=(90, 3))
+    train, inside = slice(0, 30), (features[30:], labels[30:])
+    chosen = opponents.tuned_head(features[train], labels[train], inside, choose_by="log loss")
+    alone = [opponents.tuned_head(features[train], labels[train], inside, [c]) for c in opponents.STRENGTHS]
+    losses = [-np.log(head.predict_proba(inside[0])[np.arange(60), inside[1]]).mean() for head in alone]
+    assert chosen[-1].C == opponents.STRENGTHS[int(np.argmin(losses))]
+    # Right as often as any, the strongest penalty alone would leave the head unsure of everything.
+    easy = 9.0 * np.eye(3)[labels]
+    assert opponents.tuned_head(easy, labels, (easy, labels)).predict_proba(easy).max() < 0.6
+    assert opponents.tuned_head(easy, labels, (easy, labels), choose_by="log loss").predict_proba(easy).min() < 0.01
+
+
+def test_the_log_loss_chooses_also_where_a_class_has_no_training_example():
+    labels = np.arange(30) % 3
+    features = 3.0 * np.eye(3)[labels]
+    two = np.flatnonzero(labels < 2)
+    head = opponents.tuned_head(features[two], labels[two], (features, labels), choose_by="log loss")
+    assert head.classes_.tolist() == [0, 1] and head[-1].C == max(opponents.STRENGTHS)
+
+
+def test_the_columns_of_a_sparse_table_are_not_standardised():
+    from scipy.sparse import csr_matrix
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    table = rng.random((40, 6)) * [1, 1, 1, 1, 1, 0.01]
+    head = opponents.tuned_head(csr_matrix(table), labels, (csr_matrix(table), labels), [1.0])
+    plain = LogisticRegression(C=1.0, max_iter=1000).fit(table, labels)
+    np.testing.assert_allclose(head.predict_proba(csr_matrix(table)), plain.predict_proba(table), atol=1e-3)
+    tables = {"words": csr_matrix(table), "noise": csr_matrix(rng.random((40, 6)))}
+    train, test = np.arange(30), np.arange(30, 40)
+    assert opponents.right_answers(tables, labels, train, test, test, choose_by="log loss").shape == (10,)
 
 
 def test_the_strongest_description_is_chosen_by_validation_and_not_drowned_by_the_others():
@@ -112,3 +187,5 @@ def test_a_thumbnail_is_not_larger_than_its_picture_and_features_are_a_table():
         opponents.thumbnails(noise(0), 25)
     with pytest.raises(UserError, match="validation features"):
         opponents.tuned_head(np.ones((2, 3)), [0, 1], (np.full((2, 3), np.nan), [0, 1]))
+    with pytest.raises(UserError, match="choose_by='loss' is unknown; choose one of 'accuracy', 'log loss'"):
+        opponents.tuned_head(np.eye(2), [0, 1], (np.eye(2), [0, 1]), choose_by="loss")

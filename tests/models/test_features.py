@@ -10,7 +10,7 @@ import pytest
 
 from tlutils.cut import cut
 from tlutils.models import backbones
-from tlutils.models.features import pooled_activations
+from tlutils.models.features import pooled_activations, untrained_activations
 from tlutils.settings import UserError
 
 
@@ -53,3 +53,15 @@ def test_one_pass_in_batches_of_one_size_serves_all_cuts_and_every_later_call(
 def test_no_pictures_have_no_features(mini: backbones.Backbone):
     with pytest.raises(UserError, match="no pictures"):
         pooled_activations(mini, pictures(0))
+
+
+@pytest.mark.parametrize("name", ["vgg16_mini", "efficientnet_lite0"])
+def test_the_untrained_control_has_new_weights_each_time_and_activations_that_neither_fade_nor_grow(name: str):
+    base = backbones.load(name, weights=None, image_size=32)
+    images = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    first, second = (untrained_activations(base, images, np.arange(16)) for _ in range(2))
+    assert list(first) == list(base.cuts)
+    np.testing.assert_array_equal(first["preprocess"], second["preprocess"])
+    at = base.cuts[-1]
+    assert not np.allclose(first[at], second[at]) and not np.allclose(first[at], pooled_activations(base, images)[at])
+    assert 1e-3 < first[at].std() < 1e3

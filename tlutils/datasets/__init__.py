@@ -3,6 +3,7 @@
 from tlutils.datasets.catalogue import CATALOGUE, load
 from tlutils.datasets.examples import Dataset, DoubtfulLabel, Sentences
 from tlutils.datasets.folders import from_domain_folders, from_files, from_folder, own_pictures
+from tlutils.datasets.practice import practice_folder
 from tlutils.datasets.published import breast_ultrasound, review_sentences, spoken_digits
 from tlutils.datasets.recordings import Recordings, UnreadableRecording, recordings_from_folder
 from tlutils.datasets.reports import FolderNote, Report, Shortcut, UnreadablePicture
@@ -30,6 +31,7 @@ __all__ = [
     "from_folder",
     "load",
     "own_pictures",
+    "practice_folder",
     "recordings_from_folder",
     "review_sentences",
     "reviews",

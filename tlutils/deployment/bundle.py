@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tlutils import settings
 from tlutils.datasets import decoding
 from tlutils.deployment import program
-from tlutils.models import wordpiece
+from tlutils.models import minilm, wordpiece
 
 if TYPE_CHECKING:
     import keras
@@ -78,12 +78,15 @@ def write(
     folder : Path
         As `prepare` returns it.
     model : keras.Model
-        Of built-in layers only, so that plain Keras loads it; returns probabilities.
+        As `assemble` builds it.
     labels : mapping
-        For labels.json: ``classes``, ``threshold``, ``input`` ("pictures" or "sentences") and what reading them needs,
-        ``image_size`` and ``spans`` or ``max_length``. The hashes of the files are added.
-    card, report : str
-        Markdown and HTML.
+        For labels.json: ``classes``; ``thresholds``, of confidence (``unsure``) and of nearness (``strange``); of
+        pictures ``image_size``, and ``spans``, the black and white of those with 16 bits. What the input is and the
+        hashes of the files are added.
+    card : str
+        Markdown.
+    report : str
+        HTML.
     vocabulary : sequence of str, optional
         Word pieces of a model of sentences.
 
@@ -104,7 +107,8 @@ def write(
             if vocabulary is not None:
                 (new / "vocabulary.txt").write_text("\n".join(vocabulary), encoding="utf-8", newline="\n")
             hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(new.iterdir())}
-            text = json.dumps({**labels, "sha256": hashes}, indent=2, ensure_ascii=True)
+            given = {"input": "sentences" if vocabulary else "pictures", "max_length": minilm.MAX_LENGTH}
+            text = json.dumps({**labels, **given, "sha256": hashes}, indent=2, ensure_ascii=True)
             for name, content in (
                 ("labels.json", text),
                 ("predict.py", standalone()),

@@ -4,8 +4,9 @@
     python predict.py FILE_OF_SENTENCES... [--csv FILE]      one sentence in each line; - reads them from the keyboard
 
 Needs Python 3.11, keras with a backend such as tensorflow, and Pillow; `model.keras` and `labels.json` lie beside it.
-An answer below the threshold in labels.json is marked as refused: the model should not be believed there. The exit code
-is 0 if everything could be read, 1 if something could not, 2 if there was nothing to ask about.
+An answer is refused where the model should not be believed: as "unsure" if its confidence lies below the threshold in
+labels.json, as "strange" if the picture or sentence is unlike all that the model learnt from. The exit code is 0 if
+everything could be read, 1 if something could not, 2 if there was nothing to ask about.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from tlutils.datasets.decoding import as_rgb, central_square, claims_to_be_picture, decode, is_junk, open_picture
 from tlutils.models.wordpiece import WordPiece
@@ -41,10 +43,11 @@ class Model:
     Attributes
     ----------
     network : keras.Model
-        Pictures, uint8, shape (n, height, width, 3), or token numbers to probabilities, shape (n, n_classes).
+        Pictures, uint8, shape (n, height, width, 3), or token numbers to probabilities, shape (n, n_classes), and
+        nearness to what was learnt, shape (n, 1).
     classes : tuple of str
-    threshold : float
-        The least confidence, 0 to 1, at which an answer is to be believed.
+    unsure, strange : float
+        The least confidence, and the least nearness, at which an answer is to be believed.
     facts : dict
         All that labels.json says.
     tokenizer : WordPiece or None
@@ -53,7 +56,8 @@ class Model:
 
     network: Any
     classes: tuple[str, ...]
-    threshold: float
+    unsure: float
+    strange: float
     facts: dict[str, Any]
     tokenizer: Any = None
 
@@ -65,13 +69,15 @@ class Answer:
     Attributes
     ----------
     about : str
-        The path of the picture, or the sentence.
+        The path of the picture, or the sentence; empty for an array.
     answer : str
         The most probable class; empty if there is a problem.
     confidence : float
         Its probability.
-    refused : bool
-        Whether the confidence is below the model's threshold.
+    nearness : float
+        To the nearest class mean of what the model learnt from, -1 to 1.
+    refused : str
+        ``"strange"`` if the nearness, else ``"unsure"`` if the confidence is below the model's threshold, else empty.
     probabilities : tuple of float
         One for each class.
     problem : str
@@ -81,7 +87,8 @@ class Answer:
     about: str
     answer: str = ""
     confidence: float = 0.0
-    refused: bool = False
+    nearness: float = 0.0
+    refused: str = ""
     probabilities: tuple[float, ...] = ()
     problem: str = ""
 
@@ -108,7 +115,8 @@ def load(folder: Path) -> Model:
             raise NoModel(f"'{folder}' has no {name}. Give the folder that the training wrote (its out_dir).")
     try:
         facts = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
-        classes, threshold, expected = tuple(facts["classes"]), float(facts["threshold"]), facts["sha256"]
+        classes, expected = tuple(facts["classes"]), facts["sha256"]
+        unsure, strange = (float(facts["thresholds"][guard]) for guard in ("unsure", "strange"))
     except (ValueError, KeyError, TypeError) as error:
         raise NoModel(f"'{folder / 'labels.json'}' is damaged ({error}). Copy the folder again.") from error
     for name, digest in expected.items():
@@ -122,17 +130,17 @@ def load(folder: Path) -> Model:
     if facts["input"] == "sentences":
         vocabulary = (folder / "vocabulary.txt").read_text(encoding="utf-8").split()
         tokenizer = WordPiece(vocabulary)
-    return Model(keras.saving.load_model(folder / "model.keras"), classes, threshold, facts, tokenizer)
+    return Model(keras.saving.load_model(folder / "model.keras"), classes, unsure, strange, facts, tokenizer)
 
 
-def predict(model: Model, things: Sequence[Path | str]) -> Iterator[Answer]:
+def predict(model: Model, things: Sequence[Path | str | NDArray[np.uint8]]) -> Iterator[Answer]:
     """Ask a model about pictures or sentences.
 
     Parameters
     ----------
     model : Model
-    things : sequence of Path or of str
-        Files of pictures, or sentences, as the model was trained on.
+    things : sequence of Path, of uint8 array, shape (height, width, 3), or of str
+        Files of pictures, or pictures, or sentences, as the model was trained on.
 
     Yields
     ------
@@ -142,19 +150,20 @@ def predict(model: Model, things: Sequence[Path | str]) -> Iterator[Answer]:
     for start in range(0, len(things), _BATCH):
         part = things[start : start + _BATCH]
         inputs, problems = _inputs(model, part)
-        probabilities = iter(model.network.predict_on_batch(inputs) if len(inputs) else [])
+        replies = zip(*model.network.predict_on_batch(inputs), strict=True) if len(inputs) else iter([])
         for thing, problem in zip(part, problems, strict=True):
+            about = "" if isinstance(thing, np.ndarray) else str(thing)
             if problem:
-                yield Answer(str(thing), problem=problem)
+                yield Answer(about, problem=problem)
                 continue
-            row = next(probabilities)
+            row, [near] = next(replies)
             best = int(row.argmax())
-            confidence = float(row[best])
-            refused = confidence < model.threshold
-            yield Answer(str(thing), model.classes[best], confidence, refused, tuple(map(float, row)))
+            confidence, nearness = float(row[best]), float(near)
+            refused = "strange" if nearness < model.strange else "unsure" if confidence < model.unsure else ""
+            yield Answer(about, model.classes[best], confidence, nearness, refused, tuple(map(float, row)))
 
 
-def _inputs(model: Model, things: Sequence[Path | str]) -> tuple[NDArray[Any], list[str]]:
+def _inputs(model: Model, things: Sequence[Path | str | NDArray[np.uint8]]) -> tuple[NDArray[Any], list[str]]:
     """What the network takes for those of the things that can be read, and for each thing what was wrong with it."""
     if model.tokenizer is not None:
         problems = ["" if str(thing).strip() else "an empty line" for thing in things]
@@ -164,7 +173,10 @@ def _inputs(model: Model, things: Sequence[Path | str]) -> tuple[NDArray[Any], l
     for thing in things:
         # Pillow's decoders raise nearly every kind of exception on damaged files; one must not stop the others.
         try:
-            image = as_rgb(decode(Path(thing)), model.facts["spans"])
+            if isinstance(thing, np.ndarray):
+                image = Image.fromarray(thing)
+            else:
+                image = as_rgb(decode(Path(thing)), model.facts["spans"])
             pictures.append(central_square(image, model.facts["image_size"]))
             problems.append("")
         except Exception as error:
@@ -262,7 +274,7 @@ def _print_table(answers: Sequence[Answer]) -> None:
     told = [answer for answer in answers if not answer.problem]
     width = max((len(_shown(answer.about)) for answer in told), default=0)
     for answer in told:
-        refused = "  refused: too unsure" if answer.refused else ""
+        refused = f"  refused: {answer.refused}" if answer.refused else ""
         print(f"{_shown(answer.about):<{width}}  {answer.confidence:4.0%}  {_shown(answer.answer)}{refused}")
 
 
@@ -271,10 +283,11 @@ def _write_csv(model: Model, answers: Sequence[Answer], path: Path) -> None:
     # utf-8-sig, because a spreadsheet reads accents rightly only with the mark.
     with temporary.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["about", "answer", "confidence", "refused", "problem", *model.classes])
+        table.writerow(["about", "answer", "confidence", "nearness", "refused", "problem", *model.classes])
         for answer in answers:
-            refused = "" if answer.problem else "yes" if answer.refused else "no"
-            row = [answer.about, answer.answer, f"{answer.confidence:.6f}", refused, answer.problem]
+            refused = "" if answer.problem else answer.refused or "no"
+            numbers = f"{answer.confidence:.6f}", f"{answer.nearness:.6f}"
+            row = [answer.about, answer.answer, *numbers, refused, answer.problem]
             table.writerow([*row, *(f"{value:.6f}" for value in answer.probabilities)])
     temporary.replace(path)
 

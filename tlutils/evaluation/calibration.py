@@ -11,6 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from tlutils import settings
 from tlutils.evaluation import bootstrap, metrics
 
+# Between which a temperature is looked for. A few dozen validation pictures, of which one or none is wrong, would
+# otherwise ask for any certainty, and a model at the level of chance for none at all.
+TEMPERATURES = (0.25, 4.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
@@ -105,8 +109,9 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
 def fit_temperature(labels: ArrayLike, logits: ArrayLike) -> float:
     """Find the temperature that calibrates a classifier (temperature scaling; Guo et al. 2017, section 4.2).
 
-    It minimises the log loss of ``softmax(logits, temperature)``, the mean of -log p(true class). The loss is convex in
-    1/T, so that it has one minimum.
+    It minimises the log loss of ``softmax(logits, temperature)``, the mean of -log p(true class), between the bounds
+    `TEMPERATURES`. The loss is convex in 1/T, so that it has one minimum, which lies at a bound where every picture is
+    right (the loss falls as far as T does) or where the logits say no more than chance (it falls as T grows).
 
     Parameters
     ----------
@@ -117,14 +122,12 @@ def fit_temperature(labels: ArrayLike, logits: ArrayLike) -> float:
     Returns
     -------
     float
-        T, above 0; above 1 for a model that was too sure of itself.
+        T, within `TEMPERATURES`; above 1 for a model that was too sure of itself.
 
     Raises
     ------
     settings.UserError
-        Labels or logits of another shape, not finite, or of different pictures. No temperature is best: because every
-        picture is right (the loss falls for ever as T goes to 0), or because the logits say no more than chance (it
-        falls for ever as T grows).
+        Labels or logits of another shape, not finite, or of different pictures.
 
     Examples
     --------
@@ -137,21 +140,11 @@ def fit_temperature(labels: ArrayLike, logits: ArrayLike) -> float:
     true, scores = metrics.check_scores(labels, logits, logits=True)
     # Only differences between logits matter; taken from the true class they make the loss mean(log(sum(exp(.)))).
     margins = scores - scores[np.arange(len(true)), true][:, None]
-    if margins.max() <= 0:
-        raise settings.UserError(
-            f"All {len(true)} validation pictures are classified rightly, so no temperature is best: the loss falls "
-            "for ever as it goes to 0. Give more, or harder, validation pictures, or leave the temperature at 1."
-        )
-    # The slope of the loss at 1/T = 0.
-    if margins.mean() >= 0:
-        raise settings.UserError(
-            f"On these {len(true)} validation pictures the logits say no more than chance, so no temperature is best: "
-            "the loss falls for ever as it grows. Do labels and logits belong to the same pictures, in the same order?"
-        )
-    spread = margins.std()
 
     def loss(log_temperature: float) -> float:
-        return float(scipy.special.logsumexp(margins / spread * np.exp(-log_temperature), axis=1).mean())
+        return float(scipy.special.logsumexp(margins * np.exp(-log_temperature), axis=1).mean())
 
-    best = scipy.optimize.minimize_scalar(loss, bounds=(-20, 20), method="bounded", options={"xatol": 1e-9})
-    return float(np.exp(best.x) * spread)
+    bounds = np.log(TEMPERATURES)
+    best = scipy.optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9})
+    # The search comes near a bound and never upon it.
+    return float(np.exp(min([*bounds, best.x], key=loss)))

@@ -51,12 +51,12 @@ def what_to_do(answer: Any) -> str | None:
         )
     if chosen["harbour"] != "use the cheaper way":
         return (
-            "At the harbour, no network is as good, on 400 test examples: the interval ends at +1 point. A head on "
-            "colours and patterns is cheaper, and easier to explain."
+            "At the harbour, a lead of more than 2 points does not hold, on 400 examples: the interval ends at +1. A "
+            "head on colours and patterns is cheaper, and easier to explain."
         )
     if chosen["clinic"] != "collect more":
         return (
-            "The clinic's 10 points come from 20 test examples, and the interval goes from -25 to +45. Nobody can tell "
+            "The clinic's 10 points come from 20 examples, and the interval goes from -25 to +45. Nobody can tell "
             "yet which way is better."
         )
     return None
