@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 from tlutils import deployment
-from tlutils.deployment import bundle
+from tlutils.deployment import bundle, program
 from tlutils.deployment.program import NoModel
+from tlutils.models.wordpiece import WordPiece
 from tlutils.settings import UserError
 
 CLASSES = ("blue", "red")
@@ -93,6 +94,8 @@ def test_a_table_is_printed_in_any_encoding_and_nothing_found_is_no_success(tmp_
     assert ask(folder, tmp_path / "empty").returncode == 2
     missing = ask(folder, tmp_path / "nowhere")
     assert missing.returncode == 2 and "does not exist" in missing.stderr
+    unknown = ask(folder, file, KERAS_BACKEND="unknown")
+    assert unknown.returncode == 2 and unknown.stderr.startswith("Error: Keras does not start")
 
 
 def test_the_saved_model_is_plain_keras_and_gives_the_same_probabilities(tmp_path: Path, reddish: Any) -> None:
@@ -203,6 +206,27 @@ def test_a_model_that_is_not_whole_is_named_and_not_loaded(
     spoil(folder)
     with pytest.raises(NoModel, match=words):
         deployment.load(folder)
+
+
+def test_what_is_no_picture_is_said_to_be_none_with_a_way_out(tmp_path: Path, reddish: Any) -> None:
+    (tmp_path / "page.jpg").write_text("<!DOCTYPE html><html>not found</html>")
+    model = deployment.load(written(deployment.prepare(tmp_path), reddish))
+    [reply] = deployment.predict(model, [tmp_path / "page.jpg"])
+    assert reply.problem == "no picture that Pillow knows; open it elsewhere and export it as PNG or JPEG"
+
+
+def test_a_table_for_which_there_is_no_folder_is_refused_before_the_model_is_asked(tmp_path: Path) -> None:
+    with pytest.raises(NoModel, match="reports' for the table does not exist"):
+        program.run(tmp_path / "no model here", ["a.png"], tmp_path / "reports" / "answers.csv")
+
+
+def test_sentences_are_lines_of_utf8_and_marks_within_them_break_none(tmp_path: Path) -> None:
+    model = program.Model(None, CLASSES, 0.5, 0.5, {}, tokenizer=WordPiece(["[PAD]", "[UNK]", "[CLS]", "[SEP]"]))
+    (tmp_path / "lines.txt").write_bytes("one\x85still one\r\ntwo\u2028still two\n".encode())
+    assert program.things_of(model, [str(tmp_path / "lines.txt")]) == ["one\x85still one", "two\u2028still two"]
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(NoModel, match="picture.png' is no text in UTF-8 .* Save them as text in UTF-8"):
+        program.things_of(model, [str(tmp_path / "picture.png")])
 
 
 def test_the_names_of_the_modules_that_the_program_is_made_of_do_not_meet() -> None:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from tlutils.datasets.decoding import as_rgb, central_square, claims_to_be_picture, decode, is_junk, open_picture
 from tlutils.models.wordpiece import WordPiece
@@ -107,7 +107,7 @@ def load(folder: Path) -> Model:
     Raises
     ------
     NoModel
-        No such folder, a file that is missing or damaged.
+        No such folder, a file that is missing or damaged, a Keras that does not start.
     """
     folder = folder.parent if folder.name == "model.keras" else folder
     for name in ("labels.json", "model.keras"):
@@ -124,8 +124,10 @@ def load(folder: Path) -> Model:
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             what = "is not the file that was written with labels.json" if path.is_file() else "is missing"
             raise NoModel(f"'{path}' {what}: cut short, damaged or exchanged. Copy the whole folder again.")
-    import keras
-
+    try:
+        import keras
+    except (ImportError, ValueError) as error:
+        raise NoModel(f"Keras does not start ({error}). Install tensorflow, and unset KERAS_BACKEND.") from error
     tokenizer = None
     if facts["input"] == "sentences":
         vocabulary = (folder / "vocabulary.txt").read_text(encoding="utf-8").split()
@@ -179,6 +181,8 @@ def _inputs(model: Model, things: Sequence[Path | str | NDArray[np.uint8]]) -> t
                 image = as_rgb(decode(Path(thing)), model.facts["spans"])
             pictures.append(central_square(image, model.facts["image_size"]))
             problems.append("")
+        except UnidentifiedImageError:
+            problems.append("no picture that Pillow knows; open it elsewhere and export it as PNG or JPEG")
         except Exception as error:
             problems.append(" ".join(str(error).replace(str(thing), "").split())[:200] or type(error).__name__)
     return np.array(pictures), problems
@@ -201,22 +205,31 @@ def things_of(model: Model, arguments: Sequence[str]) -> list[Path | str]:
     Raises
     ------
     NoModel
-        An argument that is not there.
+        An argument that is not there, or sentences that are no text in UTF-8.
     """
     things: list[Path | str] = []
     for argument in arguments:
         path = Path(argument).expanduser()
         if model.tokenizer is not None and argument == "-":
-            things += sys.stdin.read().splitlines()
+            things += _lines(sys.stdin.read())
         elif not path.exists():
             raise NoModel(f"'{argument}' does not exist.")
         elif model.tokenizer is not None:
-            things += path.read_text(encoding="utf-8-sig").splitlines()
+            try:
+                things += _lines(path.read_text(encoding="utf-8-sig"))
+            except UnicodeDecodeError as error:
+                why = "the model takes sentences, one in each line. Save them as text in UTF-8"
+                raise NoModel(f"'{argument}' is no text in UTF-8 ({error.reason}): {why}.") from error
         elif path.is_dir():
             things += [file for file in sorted(path.rglob("*")) if _is_asked_about(file, path)]
         else:
             things.append(path)
     return things
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text. Other than `splitlines`, which also breaks sentences at marks such as U+0085 within them."""
+    return [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def _is_asked_about(file: Path, folder: Path) -> bool:
@@ -250,8 +263,11 @@ def run(folder: Path, arguments: Sequence[str], csv_file: Path | None = None) ->
     Raises
     ------
     NoModel
-        As `load` and `things_of`.
+        As `load` and `things_of`; no folder for the table.
     """
+    # Before anything is computed.
+    if csv_file is not None and not csv_file.absolute().parent.is_dir():
+        raise NoModel(f"The folder '{csv_file.absolute().parent}' for the table does not exist. Make it first.")
     model = load(folder)
     things = things_of(model, arguments)
     if not things:
