@@ -193,6 +193,7 @@ def test_fetch_without_a_name_brings_what_the_quick_profile_uses_goes_on_and_say
     assert outcome.exit_code == 1
     assert [line.split()[0] for line in outcome.stdout.splitlines()] == ["spoken_digits", "review_sentences"]
     assert "'speech_embedding'" in outcome.stderr and "spoken_digits" not in outcome.stderr
+    assert outcome.stderr.endswith("the others run.\n")
     # What is here is not brought again.
     monkeypatch.delenv("TLUTILS_MIRROR")
     assert invoke("fetch").stdout == outcome.stdout
