@@ -38,6 +38,27 @@ def outputs() -> list[Any]:
     return list(notebook.cells[0].outputs)
 
 
+@pytest.fixture
+def regular_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Characters that are missing come from a font without bold ones, which matplotlib brings."""
+    plots._more_fonts.cache_clear()
+    plots._fonts.cache_clear()
+    monkeypatch.setattr(plots, "_MORE_FONTS", ("STIXSizeOneSym",))
+    yield
+    plots._more_fonts.cache_clear()
+    plots._fonts.cache_clear()
+
+
+def test_a_font_that_only_lends_characters_is_not_complained_of(
+    regular_only: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    figure, axis = plots.subplots()
+    text = axis.text(0, 0, "the cut", weight="bold", family=matplotlib.rcParams["font.family"])
+    assert "STIXSizeOneSym" in text.get_fontfamily()
+    figure.canvas.draw()
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 @pytest.fixture(autouse=True)
 def no_figure_is_left_open() -> Iterator[None]:
     import matplotlib.pyplot as plt

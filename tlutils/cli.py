@@ -203,7 +203,9 @@ def fetch(names: tuple[str, ...], everything: bool) -> None:
             click.echo(_printable(f"{name}  {_megabytes(path)}  {path}"))
     if failures:
         if not names:
-            failures.append("What else was asked for is here. Lessons that need what is missing say so; the others run.")
+            failures.append(
+                "What else was asked for is here. Lessons that need what is missing say so; the others run."
+            )
         # Without a place for any, each says so.
         raise settings.UserError("\n\n".join(dict.fromkeys(failures)))
 

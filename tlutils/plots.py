@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import itertools
+import logging
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -138,6 +139,9 @@ def _more_fonts() -> tuple[str, ...]:
     """Those of the fonts above that are installed."""
     from matplotlib import font_manager
 
+    # They lend single characters. That one of them has no bold ones is nothing for a reader's notebook.
+    weight = "Failed to find font weight"
+    logging.getLogger("matplotlib.font_manager").addFilter(lambda record: weight not in record.getMessage())
     installed = {font.name for font in font_manager.fontManager.ttflist}
     return tuple(name for name in _MORE_FONTS if name in installed)
 
