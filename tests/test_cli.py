@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -403,19 +404,14 @@ def test_an_error_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -
     assert invoke("collect", ".").stderr == "Error: Do this.\n"
 
 
-def test_predict_prints_or_writes_what_a_model_says_and_its_exit_code_tells_what_was_not_read(tmp_path: Path) -> None:
-    import keras
-
+def test_predict_prints_or_writes_what_a_model_says_and_its_exit_code_tells_what_was_not_read(
+    tmp_path: Path, reddish: Any
+) -> None:
     from tlutils import deployment
 
-    pictures = keras.Input((None, None, 3), dtype="uint8")
-    size = keras.layers.Resizing(8, 8, crop_to_aspect_ratio=True)(pictures)
-    mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(size))
-    answers = keras.layers.Dense(2, activation="softmax")
-    model = keras.Model(pictures, answers(mean))
-    answers.set_weights([np.array([[-9.0, 9], [0, 0], [9, -9]]), np.zeros(2)])
-    facts = {"classes": ["blue", "red"], "threshold": 0.9, "input": "pictures", "image_size": 8, "spans": {}}
-    deployment.write(deployment.prepare(tmp_path / "model"), model, facts, "# card", "<html></html>")
+    thresholds = {"unsure": 0.9, "strange": 0.6}
+    facts = {"classes": ["blue", "red"], "thresholds": thresholds, "image_size": 8, "spans": {}}
+    deployment.write(deployment.prepare(tmp_path / "model"), reddish, facts, "# card", "<html></html>")
     (tmp_path / "asked").mkdir()
     Image.new("RGB", (20, 10), (250, 0, 0)).save(tmp_path / "asked" / "a.png")
     told = invoke("predict", tmp_path / "model", tmp_path / "asked")

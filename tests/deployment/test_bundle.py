@@ -24,17 +24,6 @@ from tlutils.settings import UserError
 CLASSES = ("blue", "red")
 
 
-@pytest.fixture(scope="module")
-def reddish() -> Any:
-    """A network of one layer that knows red from blue, for pictures of any size."""
-    import keras
-
-    pixels = keras.Input((8, 8, 3))
-    features = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(pixels))
-    kernel, means = np.array([[-9.0, 9], [0, 0], [9, -9]]), np.array([[0.1, 0.1, 1], [0.5, 0, 0]])
-    return deployment.assemble([keras.Model(pixels, features)], (kernel, np.zeros(2)), means, image_size=8)
-
-
 def labels(unsure: float = 0.9) -> dict[str, Any]:
     return {"classes": CLASSES, "thresholds": {"unsure": unsure, "strange": 0.6}, "image_size": 8, "spans": {}}
 

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from tlutils.datasets.decoding import as_rgb, central_square, claims_to_be_picture, decode, is_junk, open_picture
 from tlutils.models.wordpiece import WordPiece
@@ -171,6 +170,8 @@ def _inputs(model: Model, things: Sequence[Path | str | NDArray[np.uint8]]) -> t
         problems = ["" if str(thing).strip() else "an empty line" for thing in things]
         pieces = [model.tokenizer(str(thing)) for thing, problem in zip(things, problems, strict=True) if not problem]
         return np.array(model.tokenizer.batch(pieces, model.facts["max_length"]), dtype=np.int32), problems
+    from PIL import Image, UnidentifiedImageError
+
     pictures, problems = [], []
     for thing in things:
         # Pillow's decoders raise nearly every kind of exception on damaged files; one must not stop the others.
