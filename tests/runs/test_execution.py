@@ -232,7 +232,11 @@ def test_an_interrupted_run_prints_and_keeps_what_is_finished_and_older_copies_a
     make: Maker, tmp_path: Path, name: str
 ) -> None:
     older = stamped(tmp_path / "out" / "slow.ipynb", {"claims": []}).read_bytes()
-    with started(tmp_path / "out", make("quick", RECORD), sleeper(make, tmp_path)) as process:
+
+    def heed() -> None:  # Tests that were started in the background, or by nohup, hand on that it is ignored.
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+    with started(tmp_path / "out", make("quick", RECORD), sleeper(make, tmp_path), preexec_fn=heed) as process:
         for _ in range(2):  # Who is impatient sends it twice.
             process.send_signal(getattr(signal, name))
         said, _ = process.communicate(timeout=120)
