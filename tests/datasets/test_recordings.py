@@ -140,6 +140,9 @@ def test_a_length_that_a_pipe_left_unknown_does_not_matter(folder: Path) -> None
 def test_other_files_and_empty_classes_are_counted_hidden_ones_are_not(folder: Path) -> None:
     (folder / "no" / "ann_2.mp3").touch()
     (folder / "no" / "._ann_1.wav").touch()
+    (folder / "no" / "Thumbs.db").touch()
+    (folder / "@eaDir").mkdir()
+    save(folder / "@eaDir" / "ann_1.wav", sine(16_000))
     (folder / "perhaps").mkdir()
     save(folder / "loose.wav", sine(16_000))
     with pytest.warns() as caught:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlutils import settings
-from tlutils.datasets import folders, layouts
+from tlutils.datasets import decoding, folders, layouts
 from tlutils.datasets.examples import DoubtfulLabel, Examples, contradictions, group_numbers
 from tlutils.datasets.reports import FolderNote, Shortcut
 
@@ -127,8 +127,7 @@ def recordings_from_folder(folder: str | Path, groups: str | None = None) -> Rec
     if not place.is_dir():
         what = "is a file, not a folder" if place.exists() else "does not exist"
         raise settings.UserError(f"'{place}' {what}. Give a folder with one sub-folder of .wav files per class.")
-    # What macOS and hidden programs leave behind begins like this.
-    found = [file for file in sorted(place.rglob("*"), key=_order) if file.is_file() and not _hidden(file, place)]
+    found = [file for file in sorted(place.rglob("*"), key=_order) if file.is_file() and not _junk(file, place)]
     waves = [file for file in found if file.suffix.lower() == ".wav" and file.parent != place]
     kept, digests, bad = [], [], []
     for file in waves:
@@ -169,9 +168,8 @@ def _order(file: Path) -> tuple[tuple[str | int, ...], ...]:
     return tuple(layouts.natural(part) for part in file.parts)
 
 
-def _hidden(file: Path, place: Path) -> bool:
-    parts = file.relative_to(place).parts
-    return "__MACOSX" in parts or any(part.startswith(".") for part in parts)
+def _junk(file: Path, place: Path) -> bool:
+    return any(map(decoding.is_junk, file.relative_to(place).parts))
 
 
 def _shown(file: Path, place: Path) -> str:
@@ -189,7 +187,7 @@ def _left_out(
     empty = [
         folder.name
         for folder in sorted(place.iterdir(), key=_order)
-        if folder.is_dir() and not _hidden(folder, place) and not any(file.is_relative_to(folder) for file in kept)
+        if folder.is_dir() and not _junk(folder, place) and not any(file.is_relative_to(folder) for file in kept)
     ]
     if empty:
         many = settings.many(len(empty), "class folder")
