@@ -47,6 +47,7 @@ def assemble(
         shape (n, n_classes), and nearness, shape (n, 1), from -1 to 1.
     """
     import keras
+    from sklearn.preprocessing import normalize
 
     if image_size is None:
         x = inputs = keras.Input((None,), dtype="int32")
@@ -62,7 +63,7 @@ def assemble(
     nearness = keras.layers.GlobalMaxPooling1D(name="nearness")(by_class)
     model = keras.Model(inputs, [probabilities(x), nearness])
     probabilities.set_weights(list(head))
-    cosines.set_weights([(class_means / np.linalg.norm(class_means, axis=1, keepdims=True)).T])
+    cosines.set_weights([normalize(class_means).T])
     return model
 
 

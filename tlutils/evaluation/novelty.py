@@ -43,12 +43,9 @@ def nearness(features: NDArray[np.floating], means: NDArray[np.floating]) -> NDA
     >>> nearness(np.array([[3.0, 0.0], [3.0, 4.0], [0.0, 0.0]]), np.array([[1.0, 0.0], [-1.0, 0.0]]))
     array([1. , 0.6, 0. ])
     """
-    lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in (features, means)]
-    rows, directions = (
-        np.divide(values, length, out=np.zeros_like(values), where=length > 0)
-        for values, length in zip((features, means), lengths, strict=True)
-    )
-    return (rows @ directions.T).max(axis=1)
+    from sklearn.metrics.pairwise import cosine_similarity
+
+    return cosine_similarity(features, means).max(axis=1)
 
 
 def without_class(
