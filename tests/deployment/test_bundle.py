@@ -176,6 +176,8 @@ def test_a_folder_that_cannot_be_made_is_refused_before_the_training(tmp_path: P
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written to"):
         deployment.prepare(tmp_path / "file" / "model")
+    with pytest.raises(UserError, match=r"'own\\x00model': a name holds no zero character"):
+        deployment.prepare("own\0model")
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ def prepare(out_dir: str | Path, data: str | Path = "") -> Path:
     settings.UserError
         A folder that cannot be made or written to, or that lies in the data.
     """
+    if "\0" in str(out_dir):
+        raise settings.UserError(f"out_dir={str(out_dir)!r}: a name holds no zero character. Give another.")
     folder = Path(out_dir).expanduser().resolve()
     if str(data) and folder.is_relative_to(Path(data).expanduser().resolve()):
         raise settings.UserError(
