@@ -43,7 +43,7 @@ bench: $(ENV) ## measure the speed ratios of the course into build/bench.json; o
 	$(BIN)/python tests/bench.py $(ONLY)
 
 real: $(ENV) ## run lessons on your real photographs into data/real_runs.csv: make real REAL=folder with flowers and daynight
-	$(BIN)/python tests/real_runs.py $(REAL)
+	$(BIN)/python tests/real_runs.py $(REAL) $(LESSONS)
 
 $(ENV): .venv/pyvenv.cfg pyproject.toml constraints.txt
 	$(BIN)/pip install -c constraints.txt -e '.$(EXTRAS)'

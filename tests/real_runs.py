@@ -1,10 +1,11 @@
 """Run lessons on real photographs and write what they recorded into data/real_runs.csv.
 
     make real REAL=folder
+    make real REAL=folder LESSONS="01_concepts 03_vgg16"
 
 The folder holds `flowers` and `daynight`, each with one sub-folder of photographs per class. The photographs stay where
-they are; the table keeps numbers and verdicts only. Runs that are finished are not repeated: delete `build/real` for a
-fresh start.
+they are; the table keeps numbers and verdicts only. Where lessons are named, the rows of the others stay. Runs that are
+finished are not repeated: delete `build/real` for a fresh start.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import datetime
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,22 +39,30 @@ SOURCES = {
 }
 
 
-def main(real: Path) -> None:
-    """Run the lessons on their data sets with every seed, and write the table."""
+def main(real: Path, lessons: Sequence[str]) -> None:
+    """Run lessons on their data sets with every seed, and write their rows into the table."""
+    unknown = [lesson for lesson in lessons if lesson not in LESSONS]
+    if unknown:
+        sys.exit(f"{unknown[0]!r} does not run on photographs. Choose from {', '.join(LESSONS)}.")
     folders = {name: real / name for name in SOURCES}
     missing = [str(folder) for folder in folders.values() if not folder.is_dir()]
     if missing:
         sys.exit(f"Missing: {', '.join(missing)}. Give a folder that holds flowers and daynight: make real REAL=folder")
     rows = []
-    for lesson, (names, parameters) in LESSONS.items():
+    for lesson in lessons:
+        names, parameters = LESSONS[lesson]
         for name in names:
             for seed in SEEDS:
                 given = {"data_dir": str(folders[name]), "seed": seed, **parameters}
                 record = run(lesson, given, f"{name}_{seed}")
                 rows.append({"lesson": lesson, "data": name, "source": SOURCES[name], **told(record)})
     path = settings.DATA / "real_runs.csv"
+    # As text, so that the rows that stay keep every digit.
+    earlier = pd.read_csv(path, dtype=str)
+    stay = earlier[~earlier["lesson"].isin(lessons)]
+    table = pd.concat([stay, pd.json_normalize(rows)]).sort_values("lesson", kind="stable").dropna(axis=1, how="all")
     with settings.replacing(path) as temporary:
-        pd.json_normalize(rows).to_csv(temporary, index=False, lineterminator="\n")
+        table.to_csv(temporary, index=False, lineterminator="\n")
     store.note_checksum(path)
 
 
@@ -91,6 +101,6 @@ def run(lesson: str, parameters: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit("Which photographs? Give a folder that holds flowers and daynight: make real REAL=folder")
-    main(Path(sys.argv[1]).expanduser())
+    main(Path(sys.argv[1]).expanduser(), sys.argv[2:] or list(LESSONS))
