@@ -228,11 +228,28 @@ def test_where_every_resample_agrees_shares_get_wilsons_interval_and_other_score
     assert without.startswith("No interval") and "ROC AUC" in without
 
 
-def test_pictures_that_are_not_independent_get_no_wilson_interval():
+def test_where_all_is_right_wilsons_interval_counts_groups_and_not_their_pictures():
     labels, probabilities = np.repeat([0, 1], 10), np.eye(2)[np.repeat([0, 1], 10)]
     result = metrics.evaluate(labels, probabilities, groups=np.arange(20) // 2)
-    assert math.isnan(result.accuracy.low) and math.isnan(result.recall[0].low)
-    assert not any("Wilson" in note for note in result.notes)
+    # Of n out of n, the lower end of Wilson's interval is n / (n + 1.96^2).
+    assert result.accuracy.low == pytest.approx(10 / (10 + 1.96**2), abs=1e-4) and result.accuracy.high == 1
+    assert result.recall[0].low == pytest.approx(5 / (5 + 1.96**2), abs=1e-4)
+    assert math.isnan(result.roc_auc.low)
+
+
+def test_groups_that_all_have_the_same_share_of_right_answers_give_no_interval():
+    labels, probabilities = np.repeat([0, 1], 20), np.tile([0.8, 0.2], (40, 1))
+    probabilities[1::2] = [0.2, 0.8]
+    result = metrics.evaluate(labels, probabilities, groups=np.arange(40) // 2)
+    assert result.accuracy.value == 0.5 and math.isnan(result.accuracy.low)
+
+
+@pytest.mark.parametrize(("number", "marked"), [(19, True), (20, False)])
+def test_an_interval_from_few_groups_is_marked_as_too_narrow(number: int, marked: bool):
+    labels, probabilities = made_up(8, [60, 60], skill=0.5)
+    notes = metrics.evaluate(labels, probabilities, groups=np.arange(120) % number).notes
+    assert any("fewer than 20 groups" in note and "accuracy" in note for note in notes) == marked
+    assert not any("groups" in note for note in metrics.evaluate(labels[:15], probabilities[:15]).notes)
 
 
 def test_a_class_without_test_pictures_is_named_and_left_out():

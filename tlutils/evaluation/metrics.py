@@ -31,6 +31,8 @@ SCORES = {
     "ece": ("ECE", ".3f", "0"),
 }
 _BY_CLASS = {"precision": "precision", "recall": "recall", "f1": "F1"}
+# From so many on, the bootstrap of groups keeps about what it promises.
+_ENOUGH_GROUPS = 20
 _ALL_THE_SAME = "No interval, since every resample gives the same value"
 _ROWS_AT_MOST = 30
 
@@ -293,11 +295,11 @@ def evaluate(
 
     The intervals are percentiles of the bootstrap (Efron 1979, "Bootstrap methods: another look at the jackknife") and
     say how far chance in the choice of the test pictures reaches; chance in the training is what `over_seeds` is for.
-    Two exceptions. Where every resample agrees, as with a recall of 1, accuracy and recall get Wilson's interval and
-    the other scores none. And the ECE, which chance can only raise, is raised again by resampling: its percentiles are
-    mirrored at the value (the basic bootstrap; Davison & Hinkley 1997, "Bootstrap methods and their application",
-    section 5.2), so that the interval may lie below the value. The ECE of few pictures stays too high: a perfectly
-    calibrated model of five classes has about 0.04 on 600 pictures and 0.09 on 100.
+    Two exceptions. Where every resample agrees, as with a recall of 1, accuracy and recall get Wilson's interval, in
+    which a group counts once, and the other scores none. And the ECE, which chance can only raise, is raised again by
+    resampling: its percentiles are mirrored at the value (the basic bootstrap; Davison & Hinkley 1997, "Bootstrap
+    methods and their application", section 5.2), so that the interval may lie below the value. The ECE of few pictures
+    stays too high: a perfectly calibrated model of five classes has about 0.04 on 600 pictures and 0.09 on 100.
 
     Parameters
     ----------
@@ -309,7 +311,8 @@ def evaluate(
         For the table; without them the class numbers.
     groups : array, shape (n,), optional
         Which pictures belong together, such as the patient of each. Pictures of one group are no independent evidence:
-        the bootstrap then draws whole groups, and the intervals become as wide as they should be.
+        the bootstrap then draws whole groups. With fewer than twenty, the intervals are still too narrow, and the notes
+        say so (Cameron, Gelbach & Miller 2008, "Bootstrap-based improvements for inference with clustered errors").
     resamples : int
         100 or more.
     seed : int
@@ -345,6 +348,7 @@ def evaluate(
     unit = bootstrap.unit_numbers(groups, len(true))
     independent = unit.max() + 1 == len(true)
     units = [len(np.unique(unit[true == c])) for c in range(len(names))]
+    few = not independent and unit.max() + 1 < _ENOUGH_GROUPS
 
     found: dict[str, list[Interval]] = {score: [] for score in scored}
     remarks: dict[str, list[str]] = {}
@@ -353,10 +357,16 @@ def evaluate(
             interval = bootstrap_interval(column)
             if score == "ece":
                 interval = _mirrored(interval)
-            remark = _remark(score, interval, column, units[c])
-            if remark == _ALL_THE_SAME and independent and score in ("accuracy", "recall"):
-                chosen = true == c if score == "recall" else slice(None)
-                interval = accuracy(true[chosen], scores[chosen].argmax(axis=1))
+            remark = _remark(score, interval, column, units[c], few)
+            # Groups that all have the same share say nothing of others, unless it is none or all: then each is one hit.
+            if (
+                remark == _ALL_THE_SAME
+                and score in ("accuracy", "recall")
+                and (independent or interval.value in (0, 1))
+            ):
+                count = units[c] if score == "recall" else int(unit.max()) + 1
+                hits = np.arange(count) < round(interval.value * count)
+                interval = accuracy(np.ones(count, dtype=np.int64), hits.astype(np.int64))
                 remark = "Every resample gives the same value; the interval is Wilson's"
             found[score].append(interval)
             label = f"{_BY_CLASS[score]} of {names[c]}" if score in _BY_CLASS else SCORES[score][0]
@@ -379,10 +389,11 @@ def _mirrored(interval: Interval) -> Interval:
     return Interval(interval.value, low, high)
 
 
-def _remark(score: str, interval: Interval, values: NDArray[np.float64], units: int) -> str:
+def _remark(score: str, interval: Interval, values: NDArray[np.float64], units: int, few: bool) -> str:
     """Say what a reader must know about an interval; nothing if it is as it should be.
 
-    `units` counts the class's pictures, or its groups; it matters to the scores of a class only.
+    `units` counts the class's pictures, or its groups; it matters to the scores of a class only. `few`: whether all
+    pictures come from few groups.
     """
     if math.isnan(interval.value):
         if score not in _BY_CLASS:
@@ -394,6 +405,8 @@ def _remark(score: str, interval: Interval, values: NDArray[np.float64], units: 
         return _ALL_THE_SAME
     if score in _BY_CLASS and units == 1:
         return "Too narrow an interval, since every resample holds the only picture or group of the class"
+    if few:
+        return f"Too narrow an interval, since it rests on fewer than {_ENOUGH_GROUPS} groups"
     if np.isnan(values).any():
         return "Not defined in some resamples; the interval leaves them out"
     return ""
