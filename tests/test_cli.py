@@ -166,13 +166,13 @@ def test_fetch_brings_a_file_from_the_mirror_and_prints_where_it_is(
     # SHA-256 of "abc": FIPS 180-2, appendix B.1.
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     tiny = store.File(
-        name="tiny", path="tiny.bin", size=3, checksum=f"sha256:{digest}", url="", licence="", description=""
+        download=store.Part("tiny.bin", 3, f"sha256:{digest}"), origin="https://it", licence="free", description=""
     )
     monkeypatch.setattr(store, "FILES", {"tiny": tiny})
     monkeypatch.setattr("tlutils.store.fetching.FILES", {"tiny": tiny})
     monkeypatch.setenv("TLUTILS_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
-    for words in (["tiny"], ["--all"]):
+    for words in (["tiny"], ["--profile", "full"]):
         outcome = invoke("fetch", *words)
         assert outcome.exit_code == 0
         assert str(tmp_path / "cache") in outcome.stdout and "tiny.bin" in outcome.stdout

@@ -24,7 +24,7 @@ from nbclient import NotebookClient
 import tlutils
 from tlutils import settings
 
-HEAVY = ("keras", "tensorflow", "torch", "jax", "matplotlib", "sklearn", "pandas", "PIL", "pooch", "papermill", "scipy")
+HEAVY = ("keras", "tensorflow", "torch", "jax", "matplotlib", "sklearn", "pandas", "PIL", "papermill", "scipy")
 
 
 def run_python(program: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:

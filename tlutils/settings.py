@@ -458,10 +458,10 @@ def cache_dir() -> Path:
     UserError
         If the folder cannot be made or written to, or if no folder is given and the user has none.
     """
-    import pooch
+    import platformdirs
 
     try:
-        folder = expanded(os.environ.get("TLUTILS_CACHE") or pooch.os_cache("tlutils"))
+        folder = expanded(os.environ.get("TLUTILS_CACHE") or platformdirs.user_cache_dir("tlutils"))
     # A user without a name and without HOME, as in a container.
     except (RuntimeError, UserError) as error:
         raise UserError(
