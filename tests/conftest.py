@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -97,12 +99,18 @@ def publish(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
     """Let the shop serve content of ours, in a publisher's layout, as the file of that name; return its new entry."""
     from tlutils import store
 
+    def ours(part: store.Part, content: bytes) -> store.Part:
+        return store.Part(part.path, len(content), sha256(content))
+
     def serve(name: str, content: bytes) -> store.File:
         known = store.FILES[name]
         at = urlsplit(known.origin).path
         shop.shelf[at] = content
-        ours = store.Part(known.download.path, len(content), sha256(content))
-        item = replace(known, download=ours, origin=shop.url + at)
+        members = {}
+        if known.members:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                members = {member: ours(part, archive.read(member)) for member, part in known.members.items()}
+        item = replace(known, download=ours(known.download, content), origin=shop.url + at, members=members)
         monkeypatch.setitem(store.FILES, name, item)
         return item
 

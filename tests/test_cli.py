@@ -200,6 +200,26 @@ def test_fetch_without_a_name_brings_what_the_quick_profile_uses_goes_on_and_say
     assert invoke("fetch").stdout == outcome.stdout
 
 
+def test_a_dry_run_lists_sizes_licences_and_sources_and_brings_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path))
+    lines = invoke("fetch", "--profile", "full", "--dry-run").stdout.splitlines()[:-1]
+    assert [line.split()[0] for line in lines] == list(store.FILES)
+    for name, line in zip(store.FILES, lines, strict=True):
+        assert store.FILES[name].licence in line and store.FILES[name].source in line
+    [histology] = [line for line in lines if line.startswith("colorectal_histology ")]
+    assert " 258.1 MB  CC BY 4.0; https://zenodo.org/" in histology
+    # 17.365 + 83.506 + 9.285 + 11.975 + 0.560 MB; the sentences' archive has no published size.
+    (tmp_path / "downloads").mkdir()
+    quick = invoke("fetch", "--dry-run").stdout.splitlines()
+    assert len(quick) == 1 + len(store.QUICK) and quick[-1].endswith("122.7 MB.")
+    (tmp_path / "downloads" / "breastmnist.npz").touch()
+    assert "here  CC BY 4.0" in invoke("fetch", "breast_ultrasound", "--dry-run").stdout
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["breastmnist.npz"]
+    assert "'flowers'" in invoke("fetch", "flowers", "--dry-run").stderr
+
+
 def test_fetch_of_an_unknown_name_says_which_names_there_are() -> None:
     outcome = invoke("fetch", "flowers")
     assert outcome.exit_code == 1
