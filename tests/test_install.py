@@ -145,7 +145,8 @@ def _away_from_the_repository(installed: Path, *arguments: str | Path) -> str:
 
 
 def test_the_wheel_holds_every_room_and_every_file_of_data(wheel: Path) -> None:
-    expected = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tlutils").rglob("*.py")}
+    files = [path for suffix in ("py", "toml") for path in (ROOT / "tlutils").rglob(f"*.{suffix}")]
+    expected = {path.relative_to(ROOT).as_posix() for path in files}
     expected |= {f"tlutils/data/{path.name}" for path in (ROOT / "data").iterdir()}
     with zipfile.ZipFile(wheel) as archive:
         assert expected - set(archive.namelist()) == set()

@@ -179,7 +179,7 @@ def bundled(name: str) -> Path:
         If the file is missing or has other bytes than published.
     """
     checksum = json.loads((settings.DATA / "checksums.json").read_text(encoding="utf-8"))[name]
-    problem = _first_problem(settings.DATA, [Part(name, None, checksum)])
+    problem = _first_problem(settings.DATA, [Part(name, checksum=checksum)])
     if problem:
         raise UserError(f"data/{problem}. Bring the file again from the repository of the course.")
     return settings.DATA / name
@@ -206,25 +206,22 @@ def _first_problem(folder: Path, parts: Iterable[Part]) -> str:
         if not path.is_file():
             return f"{part.path} is not there"
         size = path.stat().st_size
-        if part.size is not None and size != part.size:
-            return f"{part.path} has {size:,} bytes instead of {part.size:,}{_instead(path)}"
-        if not part.checksum:
+        algorithm, _, digest = part.checksum.partition(":")
+        if part.size not in (None, size):
+            problem = f"has {size:,} bytes instead of {part.size:,}"
+        elif part.checksum and (found := _digest(path, algorithm)) != digest:
+            problem = f"has other bytes than published ({algorithm} {found})"
+        else:
             continue
-        algorithm, digest = part.checksum.split(":")
-        found = _digest(path, algorithm)
-        if found != digest:
-            return f"{part.path} has other bytes than published ({algorithm} {found}){_instead(path)}"
+        kind = kinds.kind_of(path)
+        instead = f"; it is {kinds.with_way_out(kind)}" if kind in kinds.NOT_THE_FILE else ""
+        return f"{part.path} {problem}{instead}"
     return ""
 
 
 def _digest(path: Path, algorithm: str) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def _instead(path: Path) -> str:
-    kind = kinds.kind_of(path)
-    return f"; it is {kinds.with_way_out(kind)}" if kind in kinds.NOT_THE_FILE else ""
 
 
 def _require(work: Path, parts: Iterable[Part]) -> None:
