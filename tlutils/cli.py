@@ -210,7 +210,7 @@ def fetch(names: tuple[str, ...], profile: str, dry_run: bool) -> None:
             # What cannot be had does not keep the rest from coming.
             failures.append(str(error))
         else:
-            click.echo(_printable(f"{name}  {_megabytes(path)}  {path}"))
+            click.echo(_printable(f"{name}  {path}"))
     if failures:
         if not names:
             failures.append(
@@ -218,11 +218,6 @@ def fetch(names: tuple[str, ...], profile: str, dry_run: bool) -> None:
             )
         # Without a place for any, each says so.
         raise settings.UserError("\n\n".join(dict.fromkeys(failures)))
-
-
-def _megabytes(path: Path) -> str:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return f"{sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
 
 
 @main.command()

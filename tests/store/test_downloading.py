@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import shutil
 import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from poem import poem_file
@@ -55,6 +57,23 @@ def test_what_came_before_a_line_broke_for_good_is_kept_and_told_and_the_next_ca
     assert visible(downloads) == ["poem.txt.part"]
     assert store.fetch("poem").read_bytes() == POEM
     assert shop.ranges == [None, *[f"bytes={HALF}-"] * 3]
+    assert visible(downloads) == ["poem.txt"]
+
+
+def test_what_a_broken_transfer_left_needs_no_room_and_goes_when_the_file_comes_another_way(
+    shop: Shop, poem: store.File, downloads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads.mkdir(parents=True)
+    (downloads / "poem.txt.part").write_bytes(POEM[:HALF])
+    with monkeypatch.context() as context:
+        context.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=len(POEM) - HALF))
+        store.fetch("poem").unlink()
+        with pytest.raises(UserError, match="it needs 1.5 MB there"):
+            store.fetch("poem")
+    (downloads / "poem.txt.part").write_bytes(POEM[:HALF])
+    (tmp_path / "poem.txt").write_bytes(POEM)
+    monkeypatch.setenv("TLUTILS_MIRROR", str(tmp_path))
+    store.fetch("poem")
     assert visible(downloads) == ["poem.txt"]
 
 
@@ -137,7 +156,7 @@ def test_an_archive_of_unknown_hash_never_goes_on(shop: Shop, downloads: Path, m
     assert visible(downloads) == ["poem.txt"]
 
 
-@pytest.mark.parametrize(("status", "times"), [(404, 1), (403, 1), (500, 3), (503, 3), (429, 3)])
+@pytest.mark.parametrize(("status", "times"), [(404, 1), (403, 1), (416, 1), (500, 3), (503, 3), (429, 3)])
 def test_a_busy_server_is_asked_again_and_a_clear_no_is_one(
     shop: Shop, poem: store.File, downloads: Path, status: int, times: int
 ) -> None:
@@ -145,6 +164,19 @@ def test_a_busy_server_is_asked_again_and_a_clear_no_is_one(
     assert f"publisher: {poem.origin} answered {status}" in _refused()
     assert shop.asked["/poem.txt"] == times
     assert visible(downloads) == []
+
+
+def test_a_server_that_hangs_up_is_asked_again_and_one_out_of_reach_is_not(
+    shop: Shop, poem: store.File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.shelf["/poem.txt"] = lambda handler: None
+    assert "gave no file (ConnectionError)" in _refused()
+    assert shop.asked["/poem.txt"] == 3
+    shop.close()
+    monkeypatch.setattr(downloading, "PAUSES", (60,))
+    started = time.monotonic()
+    assert "gave no file (ConnectionError)" in _refused()
+    assert time.monotonic() - started < 30
 
 
 def test_a_server_that_is_busy_once_is_forgiven(shop: Shop, poem: store.File) -> None:

@@ -177,6 +177,7 @@ def test_wrong_bytes_from_the_publisher_are_refused_and_nothing_stays(
     with pytest.raises(UserError, match=reason):
         store.fetch("poem")
     assert visible(downloads) == []
+    assert shop.asked.total() == 1
 
 
 @pytest.mark.parametrize("web", [False, True], ids=["folder", "address"])
@@ -504,6 +505,15 @@ def test_an_archive_without_the_right_members_is_refused(
     with pytest.raises(UserError, match=f"publisher: .*{reason}"):
         store.fetch("anthology")
     assert visible(downloads) == []
+
+
+def test_a_member_that_is_too_long_is_refused_before_it_is_unpacked(
+    shop: Shop, zipped: store.File, monkeypatch: pytest.MonkeyPatch
+):
+    shop.shelf["/an%20anthology.zip"] = _anthology(poem=bytes(len(POEM) + 1))
+    monkeypatch.setattr(shutil, "copyfileobj", lambda *files: pytest.fail("it was unpacked"))
+    with pytest.raises(UserError, match=r"anthology/poem\.txt has 1,480,001 bytes instead of 1,480,000"):
+        store.fetch("anthology")
 
 
 def test_an_index_with_a_source_package_only_is_an_error_with_two_ways_out_and_its_code_never_runs(

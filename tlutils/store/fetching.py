@@ -70,7 +70,7 @@ def fetch(name: str) -> Path:
                     for part in {item.download, *item.parts}:
                         _half(work, part).unlink(missing_ok=True)
     except OSError as error:
-        size = in_words(_size(item.parts) or None)
+        size = _in_words(_size(item.parts) or None)
         raise _not_kept(f"{name!r} ({size}) could not be kept in", folder, error) from error
     return folder / item.target
 
@@ -107,9 +107,9 @@ def announced(names: Iterable[str]) -> str:
     for name in names:
         item = _known(name)
         to_come += 0 if present(name) else item.download.size or 0
-        size = "here" if present(name) else in_words(item.download.size)
+        size = "here" if present(name) else _in_words(item.download.size)
         lines.append(f"{name:20}  {size:>18}  {item.licence}; {item.source}")
-    return "\n".join([*lines, f"To come, as far as sizes are published: {in_words(to_come)}."])
+    return "\n".join([*lines, f"To come, as far as sizes are published: {_in_words(to_come)}."])
 
 
 def _known(name: str) -> File:
@@ -259,7 +259,7 @@ def _bring(name: str, item: File, work: Path, damage: str) -> None:
             reasons.append(f"{place}: {reason}")
     listed = "\n".join(f"  * {reason}" for reason in dict.fromkeys(reasons))
     raise UserError(
-        f"{name!r} ({item.download.path}, {in_words(item.download.size)}, from {item.source}) "
+        f"{name!r} ({item.download.path}, {_in_words(item.download.size)}, from {item.source}) "
         f"could not be fetched:\n{listed}\n"
         "Two ways to provide it: connect this machine to the internet and run this again; or bring "
         f"{item.download.path} by hand from there, put it into a folder and set the environment variable "
@@ -272,7 +272,7 @@ def _require_room(item: File, parts: Iterable[Part], work: Path, copies: int) ->
     needed = _size(item.parts) + (0 if parts == item.parts else copies * _size(parts))
     here = sum(half.stat().st_size for half in {_half(work, part) for part in parts} if half.exists())
     if shutil.disk_usage(work).free < needed - here:
-        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, it needs {in_words(needed)} there")
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, it needs {_in_words(needed)} there")
 
 
 def _mirror(parts: Iterable[Part]) -> str | Path:
@@ -395,7 +395,7 @@ def _require_harmless(archive: Path, members: Iterable[tuple[str, bool, int]]) -
         if not plain or path.anchor or ".." in path.parts:
             reason = f"its member {name!r} is a link or a device, or leads out of the folder"
         elif total > most:
-            reason = f"it would become {in_words(total)} and more, {_MOST_TIMES} times what data sets are packed to"
+            reason = f"it would become {_in_words(total)} and more, {_MOST_TIMES} times what data sets are packed to"
         else:
             continue
         raise UserError(f"{archive} is not unpacked: {reason}. Get the archive from a place you trust.")
@@ -429,7 +429,7 @@ def _workplace(target: Path) -> Iterator[Path]:
 def _not_kept(what: str, folder: Path, error: OSError) -> UserError:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     return UserError(
-        f"{what} {folder}: {error.strerror or error}. {in_words(shutil.disk_usage(existing).free)} are free. "
+        f"{what} {folder}: {error.strerror or error}. {_in_words(shutil.disk_usage(existing).free)} are free. "
         "Free some space, or set TLUTILS_CACHE to a folder on another disk, and run this again."
     )
 
@@ -438,7 +438,7 @@ def _size(parts: Iterable[Part]) -> int:
     return sum(part.size or 0 for part in parts)
 
 
-def in_words(size: int | None) -> str:
+def _in_words(size: int | None) -> str:
     """Write a number of bytes for people; None is a size that its publisher does not tell."""
     if size is None:
         return "size not published"
