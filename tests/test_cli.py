@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,14 @@ def test_the_doctor_finds_a_ready_machine_ready_and_lists_what_is_still_to_be_fe
 def test_the_doctor_names_every_problem_and_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "checksums.json").write_text('{"reviews.csv": ""}')
+    installed = metadata.version
+
+    def version(package: str) -> str:
+        if package == "ai-edge-litert":
+            raise metadata.PackageNotFoundError(package)
+        return installed(package)
+
+    monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setattr(settings, "DATA", tmp_path)
     monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "file" / "cache"))
     monkeypatch.setenv("KERAS_BACKEND", "abacus")
@@ -253,7 +262,8 @@ def test_the_doctor_names_every_problem_and_the_next_step(tmp_path: Path, monkey
     assert outcome.exit_code == 1
     problems = [line for line in outcome.stdout.splitlines() if line.startswith("Problem: ")]
     backend = "no backend 'abacus' that trains, and the environment variable KERAS_BACKEND asks for it"
-    for problem, next_step in zip(problems, (backend, "TLUTILS_CACHE", "reviews.csv; install"), strict=True):
+    lacking = "The package ai-edge-litert is not installed. Install the environment again."
+    for problem, next_step in zip(problems, (lacking, backend, "TLUTILS_CACHE", "reviews.csv; install"), strict=True):
         assert next_step in problem
 
 
