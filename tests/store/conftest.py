@@ -15,7 +15,6 @@ from tlutils.store import downloading
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloading, "PAUSES", (0, 0.01))
-    monkeypatch.setattr(downloading, "TIMEOUT", (10, 0.5))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import shutil
+import threading
 import time
 import zipfile
 from collections.abc import Callable
@@ -190,16 +191,18 @@ def test_a_server_that_is_busy_once_is_forgiven(shop: Shop, poem: store.File) ->
 def test_a_server_that_stalls_is_left(
     shop: Shop, poem: store.File, downloads: Path, monkeypatch: pytest.MonkeyPatch, sent: int | None
 ) -> None:
-    monkeypatch.setattr(downloading, "TIMEOUT", (10, 0.2))
+    monkeypatch.setattr(downloading, "TIMEOUT", (10, 0.3))
+    over = threading.Event()
 
     def stall(handler: Handler) -> None:
         if sent is not None and not handler.headers["Range"]:
             announce(handler)
             handler.wfile.write(POEM[:sent])
-        time.sleep(0.5)
+        over.wait(60)
 
     shop.shelf["/poem.txt"] = stall
-    assert "sent nothing for 0.2 seconds" in _refused()
+    assert "sent nothing for 0.3 seconds" in _refused()
+    over.set()
     assert shop.asked["/poem.txt"] == len(downloading.PAUSES) + 1
     assert visible(downloads) == ([] if sent is None else ["poem.txt.part"])
 
