@@ -44,10 +44,22 @@ def test_a_broken_transfer_goes_on_behind_what_came(shop: Shop, poem: store.File
     assert visible(downloads) == ["poem.txt"]
 
 
-def test_tries_are_counted_from_the_last_one_that_brought_something(shop: Shop, poem: store.File) -> None:
+def test_tries_are_counted_from_the_last_one_that_came_farther(shop: Shop, poem: store.File) -> None:
     shop.shelf["/poem.txt"] = _breaks_off_after(*[100_000] * 14)
     assert store.fetch("poem").read_bytes() == POEM
     assert shop.asked["/poem.txt"] == 15 > len(downloading.PAUSES) + 1
+
+
+def test_a_server_that_begins_anew_each_time_and_never_comes_farther_is_left(shop: Shop, poem: store.File) -> None:
+    shares = [0.7, 0.3, 0.6, 0.3, 0.6, 1]
+
+    def begin_anew(handler: Handler) -> None:
+        announce(handler)
+        handler.wfile.write(POEM[: int(shares[shop.asked.total() - 1] * len(POEM))])
+
+    shop.shelf["/poem.txt"] = begin_anew
+    assert "gave no file" in _refused()
+    assert shop.asked.total() == 3
 
 
 def test_what_came_before_a_line_broke_for_good_is_kept_and_told_and_the_next_call_goes_on(

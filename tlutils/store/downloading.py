@@ -9,7 +9,7 @@ from typing import Any
 
 # Seconds to wait for a connection, and for the next bytes once it stands.
 TIMEOUT = (10, 30)
-# Seconds before another try; the first again after a try that brought something.
+# Seconds before another try; the first again after a try that came farther than all before.
 PAUSES = (1, 4)
 # Answers of a server that may answer otherwise a little later (RFC 9110, sections 15.5.9 and 15.6; RFC 6585).
 _BUSY = (408, 429, 500, 502, 503, 504)
@@ -48,10 +48,11 @@ def download(url: str, half: Path, size: int | None) -> bool:
     import requests
     from urllib3.exceptions import HTTPError
 
-    resumed, pauses = False, iter(PAUSES)
+    resumed, farthest, pauses = False, 0, iter(PAUSES)
     while True:
         here = half.stat().st_size if half.exists() else 0
         resumed |= here > 0
+        farthest = max(farthest, here)
         if size is not None and here >= size:
             return resumed
         try:
@@ -59,7 +60,7 @@ def download(url: str, half: Path, size: int | None) -> bool:
             return resumed
         except (requests.RequestException, HTTPError) as error:
             came = half.stat().st_size if half.exists() else 0
-            if came >= here + _CHUNK:
+            if came >= farthest + _CHUNK:
                 pauses = iter(PAUSES)
             pause = next(pauses, None) if _passes(error) else None
             if pause is None:
