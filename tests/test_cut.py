@@ -275,6 +275,7 @@ def test_a_full_disk_is_an_error_that_says_what_to_do_and_leaves_nothing_behind(
     assert list((own_cache / "activations").iterdir()) == []
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the extra gpu is about TensorFlow")
 def test_mixed_precision_is_keras_own_setting_which_the_course_leaves_and_which_changes_activations_little():
     images = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
     exact = compute_once(backbones.load("vgg16_mini").model, images)

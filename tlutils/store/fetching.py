@@ -261,8 +261,8 @@ def _bring(name: str, item: File, work: Path, damage: str) -> None:
     raise UserError(
         f"{name!r} ({item.download.path}, {_in_words(item.download.size)}, from {item.source}) "
         f"could not be fetched:\n{listed}\n"
-        "Two ways to provide it: connect this machine to the internet and run this again; or bring "
-        f"{item.download.path} by hand from there, put it into a folder and set the environment variable "
+        "Two ways to provide it: connect this machine to the internet and run this again; or bring it by hand from "
+        f"where it is published, put it as {item.download.path} into a folder and set the environment variable "
         "TLUTILS_MIRROR to that folder."
     )
 
