@@ -1,5 +1,7 @@
 # Every target sets up what it needs. Another Python: make run PYTHON=python3.12
 PYTHON ?= python3
+# quick, offline in minutes, or full, with large downloads: tlutils fetch --profile full --dry-run lists them.
+PROFILE ?= quick
 BIN := .venv/bin
 # On a CI machine the tests of the PyTorch backend run too; elsewhere PyTorch is not worth its size.
 TORCH := $(if $(filter true 1,$(CI)),-torch)
@@ -15,10 +17,10 @@ help: ## list the targets
 
 env: $(ENV) ## set up the environment in .venv
 
-run: $(ENV) ## execute the whole course and print seconds, verdicts and status of each notebook
+run: $(ENV) ## execute the whole course and print what came of it; on real data of publishers: make run PROFILE=full
 	@# Where something cannot be had, this says so, and the lessons that need it say so again.
-	-$(BIN)/tlutils fetch
-	$(BIN)/tlutils run --output-dir build/run
+	-$(BIN)/tlutils fetch --profile $(PROFILE)
+	$(BIN)/tlutils run $(if $(filter-out quick,$(PROFILE)),-p profile $(PROFILE) )--output-dir build/run
 
 # Two processes, since most tests use one core. Their own cache: a test must not depend on what the reader has fetched.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import settings
+from shop import Shop, sha256
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -70,3 +75,43 @@ def reddish() -> Any:
     features = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(pixels))
     kernel, means = np.array([[-9.0, 9], [0, 0], [9, -9]]), np.array([[0.1, 0.1, 1], [0.5, 0, 0]])
     return deployment.assemble([keras.Model(pixels, features)], (kernel, np.zeros(2)), means, image_size=8)
+
+
+@pytest.fixture
+def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """A publisher on loopback."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    shop = Shop()
+    yield shop
+    shop.close()
+
+
+@pytest.fixture
+def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a test a cache of its own and no mirror; return the folder that the files come to."""
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TLUTILS_MIRROR", raising=False)
+    return tmp_path / "cache" / "downloads"
+
+
+@pytest.fixture
+def publish(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bytes], Any]:
+    """Let the shop serve content of ours, in a publisher's layout, as the file of that name; return its new entry."""
+    from tlutils import store
+
+    def ours(part: store.Part, content: bytes) -> store.Part:
+        return store.Part(part.path, len(content), sha256(content))
+
+    def serve(name: str, content: bytes) -> store.File:
+        known = store.FILES[name]
+        at = urlsplit(known.origin).path
+        shop.shelf[at] = content
+        members = {}
+        if known.members:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                members = {member: ours(part, archive.read(member)) for member, part in known.members.items()}
+        item = replace(known, download=ours(known.download, content), origin=shop.url + at, members=members)
+        monkeypatch.setitem(store.FILES, name, item)
+        return item
+
+    return serve

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -166,13 +167,13 @@ def test_fetch_brings_a_file_from_the_mirror_and_prints_where_it_is(
     # SHA-256 of "abc": FIPS 180-2, appendix B.1.
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     tiny = store.File(
-        name="tiny", path="tiny.bin", size=3, checksum=f"sha256:{digest}", url="", licence="", description=""
+        download=store.Part("tiny.bin", 3, f"sha256:{digest}"), origin="https://it", licence="free", description=""
     )
     monkeypatch.setattr(store, "FILES", {"tiny": tiny})
     monkeypatch.setattr("tlutils.store.fetching.FILES", {"tiny": tiny})
     monkeypatch.setenv("TLUTILS_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
-    for words in (["tiny"], ["--all"]):
+    for words in (["tiny"], ["--profile", "full"]):
         outcome = invoke("fetch", *words)
         assert outcome.exit_code == 0
         assert str(tmp_path / "cache") in outcome.stdout and "tiny.bin" in outcome.stdout
@@ -198,6 +199,26 @@ def test_fetch_without_a_name_brings_what_the_quick_profile_uses_goes_on_and_say
     # What is here is not brought again.
     monkeypatch.delenv("TLUTILS_MIRROR")
     assert invoke("fetch").stdout == outcome.stdout
+
+
+def test_a_dry_run_lists_sizes_licences_and_sources_and_brings_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path))
+    lines = invoke("fetch", "--profile", "full", "--dry-run").stdout.splitlines()[:-1]
+    assert [line.split()[0] for line in lines] == list(store.FILES)
+    for name, line in zip(store.FILES, lines, strict=True):
+        assert store.FILES[name].licence in line and store.FILES[name].source in line
+    [histology] = [line for line in lines if line.startswith("colorectal_histology ")]
+    assert " 258.1 MB  CC BY 4.0; https://zenodo.org/" in histology
+    # 17.365 + 83.506 + 9.285 + 11.975 + 0.560 MB; the sentences' archive has no published size.
+    (tmp_path / "downloads").mkdir()
+    quick = invoke("fetch", "--dry-run").stdout.splitlines()
+    assert len(quick) == 1 + len(store.QUICK) and quick[-1].endswith("122.7 MB.")
+    (tmp_path / "downloads" / "breastmnist.npz").touch()
+    assert "here  CC BY 4.0" in invoke("fetch", "breast_ultrasound", "--dry-run").stdout
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["breastmnist.npz"]
+    assert "'flowers'" in invoke("fetch", "flowers", "--dry-run").stderr
 
 
 def test_fetch_of_an_unknown_name_says_which_names_there_are() -> None:
@@ -226,6 +247,14 @@ def test_the_doctor_finds_a_ready_machine_ready_and_lists_what_is_still_to_be_fe
 def test_the_doctor_names_every_problem_and_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "checksums.json").write_text('{"reviews.csv": ""}')
+    installed = metadata.version
+
+    def version(package: str) -> str:
+        if package == "ai-edge-litert":
+            raise metadata.PackageNotFoundError(package)
+        return installed(package)
+
+    monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setattr(settings, "DATA", tmp_path)
     monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "file" / "cache"))
     monkeypatch.setenv("KERAS_BACKEND", "abacus")
@@ -233,7 +262,8 @@ def test_the_doctor_names_every_problem_and_the_next_step(tmp_path: Path, monkey
     assert outcome.exit_code == 1
     problems = [line for line in outcome.stdout.splitlines() if line.startswith("Problem: ")]
     backend = "no backend 'abacus' that trains, and the environment variable KERAS_BACKEND asks for it"
-    for problem, next_step in zip(problems, (backend, "TLUTILS_CACHE", "reviews.csv; install"), strict=True):
+    lacking = "The package ai-edge-litert is not installed. Install the environment again."
+    for problem, next_step in zip(problems, (lacking, backend, "TLUTILS_CACHE", "reviews.csv; install"), strict=True):
         assert next_step in problem
 
 

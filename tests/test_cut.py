@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tlutils import settings
 from tlutils.cut import compute_once, cut, join, segments
 from tlutils.models import backbones
 from tlutils.settings import UserError
@@ -272,3 +273,16 @@ def test_a_full_disk_is_an_error_that_says_what_to_do_and_leaves_nothing_behind(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list((own_cache / "activations").iterdir()) == []
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the extra gpu is about TensorFlow")
+def test_mixed_precision_is_keras_own_setting_which_the_course_leaves_and_which_changes_activations_little():
+    images = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
+    exact = compute_once(backbones.load("vgg16_mini").model, images)
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        settings.check()
+        mixed = compute_once(backbones.load("vgg16_mini").model, images).astype("float32")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert 0 < np.abs(mixed - exact).max() < 0.01 * np.abs(exact).max()

@@ -40,10 +40,10 @@ def _resolve(*arguments: str, given: str = "") -> subprocess.CompletedProcess[st
     )
 
 
-def _resolve_pins(machine: tuple[str, str]) -> subprocess.CompletedProcess[str]:
+def _resolve_pins(machine: tuple[str, str], extra: str = "test") -> subprocess.CompletedProcess[str]:
     python, platform = machine
     versions = ("--constraints=constraints.txt", f"--python-version={python}", f"--python-platform={platform}")
-    return _resolve("pyproject.toml", "--extra=test", *versions)
+    return _resolve("pyproject.toml", f"--extra={extra}", *versions)
 
 
 @pytest.mark.network
@@ -58,6 +58,12 @@ def test_the_pinned_versions_install_where_readme_says() -> None:
     assert {machine: outcome.stderr for machine, outcome in outcomes.items() if outcome.returncode != 0} == {}
     pinned = _names((ROOT / "constraints.txt").read_text(encoding="utf-8"))
     assert _names(outcomes["3.11.2", "x86_64-unknown-linux-gnu"].stdout) - pinned == UNPINNED
+    with_cuda = [
+        platform
+        for platform in PROMISED_PLATFORMS
+        if "nvidia-cudnn-cu12" in _names(_resolve_pins(("3.12", platform), extra="gpu").stdout)
+    ]
+    assert with_cuda == ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 
 
 def _names(pins: str) -> set[str]:
@@ -145,7 +151,8 @@ def _away_from_the_repository(installed: Path, *arguments: str | Path) -> str:
 
 
 def test_the_wheel_holds_every_room_and_every_file_of_data(wheel: Path) -> None:
-    expected = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tlutils").rglob("*.py")}
+    files = [path for suffix in ("py", "toml") for path in (ROOT / "tlutils").rglob(f"*.{suffix}")]
+    expected = {path.relative_to(ROOT).as_posix() for path in files}
     expected |= {f"tlutils/data/{path.name}" for path in (ROOT / "data").iterdir()}
     with zipfile.ZipFile(wheel) as archive:
         assert expected - set(archive.namelist()) == set()

@@ -183,24 +183,34 @@ def list_(as_json: bool) -> None:
 @main.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
-    "--all", "everything", is_flag=True, help="Everything, real data too: for a machine that will be offline."
+    "--profile",
+    type=click.Choice(settings.PROFILES),
+    default="quick",
+    show_default=True,
+    help="Without NAME: what this profile uses; full is everything, for a machine that will be offline as well.",
 )
-def fetch(names: tuple[str, ...], everything: bool) -> None:
-    """Fetch and verify data and weights; without NAME, what the quick profile uses.
+@click.option("--dry-run", is_flag=True, help="Bring nothing; list sizes, licences and where it would come from.")
+def fetch(names: tuple[str, ...], profile: str, dry_run: bool) -> None:
+    """Fetch and verify data and weights: those named, or what a profile uses.
 
-    Called again, it goes on with what is not here yet. The exit code is not 0 if something could not be had.
+    Called again, it goes on with what is not here yet, also within a file. The exit code is not 0 if something could
+    not be had.
     """
     from tlutils import store
 
+    wanted = names or (store.QUICK if profile == "quick" else store.FILES)
+    if dry_run:
+        click.echo(store.announced(wanted))
+        return
     failures = []
-    for name in store.FILES if everything else names or store.QUICK:
+    for name in wanted:
         try:
             path = store.fetch(name)
         except settings.UserError as error:
             # What cannot be had does not keep the rest from coming.
             failures.append(str(error))
         else:
-            click.echo(_printable(f"{name}  {_megabytes(path)}  {path}"))
+            click.echo(_printable(f"{name}  {path}"))
     if failures:
         if not names:
             failures.append(
@@ -208,11 +218,6 @@ def fetch(names: tuple[str, ...], everything: bool) -> None:
             )
         # Without a place for any, each says so.
         raise settings.UserError("\n\n".join(dict.fromkeys(failures)))
-
-
-def _megabytes(path: Path) -> str:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return f"{sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
 
 
 @main.command()

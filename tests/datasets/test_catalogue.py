@@ -6,14 +6,18 @@ import io
 import re
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from shop import Shop
 
 from tlutils import datasets, store
 from tlutils.settings import UserError
+
+Publish = Callable[[str, bytes], store.File]
 
 
 @pytest.mark.parametrize("name", [name for name in datasets.CATALOGUE if name.startswith("synthetic_")])
@@ -56,31 +60,31 @@ def test_more_per_class_than_there_are_names_the_smallest_class():
         datasets.load("digits", per_class=175)
 
 
-def test_flower_photos_are_unpacked_once_and_read(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_flower_photos_are_fetched_and_unpacked_once_and_read(folder: Path, shop: Shop, publish: Publish):
     """The archive is small and ours; it has the publisher's layout."""
-    archive = tmp_path / "flower_photos.tgz"
-    with tarfile.open(archive, "w:gz") as file:
+    (folder / "LICENSE.txt").write_text("of each photograph")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as file:
         file.add(folder, "flower_photos")
-    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(store, "fetch", lambda name: {"flower_photos": archive}[name])
+    publish("flower_photos", packed.getvalue())
     dataset = datasets.load("flower_photos")
     assert (dataset.name, dataset.class_names, dataset.synthetic) == ("flower_photos", ("cat", "dog"), False)
     assert datasets.load("flower_photos", per_class=2, seed=1).counts.tolist() == [2, 2]
+    assert shop.asked.total() == 1
 
 
-def test_tissue_tiles_of_one_slide_are_one_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_tissue_tiles_of_one_slide_are_one_group(publish: Publish):
     """The archive is small and ours; it has the publisher's layout and file names."""
     rng, top = np.random.default_rng(0), "Kather_texture_2016_image_tiles_5000"
-    archive = tmp_path / f"{top}.zip"
-    with zipfile.ZipFile(archive, "w") as file:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
         for tissue in ("01_TUMOR", "02_STROMA"):
             for number, slide in enumerate(("01_001", "01_002", "02_001", "03_001")):
                 tile = io.BytesIO()
                 Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(tile, "TIFF")
                 name = f"{number}A0_CRC-Prim-HE-{slide}.tif_Row_1_Col_{number}.tif"
                 file.writestr(f"{top}/{tissue}/{name}", tile.getvalue())
-    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(store, "fetch", lambda name: {"colorectal_histology": archive}[name])
+    publish("colorectal_histology", packed.getvalue())
     dataset = datasets.load("colorectal_histology")
     assert (dataset.name, dataset.class_names) == ("colorectal_histology", ("01_TUMOR", "02_STROMA"))
     slides = [re.findall(r"HE-(\d+)", path.name)[0] for path in dataset.pictures.paths]

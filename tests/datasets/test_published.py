@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -46,16 +45,10 @@ def test_review_sentences_are_a_thousand_from_each_of_three_domains_half_of_them
 
 
 def test_breast_ultrasound_keeps_the_publishers_split_and_names_the_classes(
-    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    real_data: Path, publish: Callable[[str, bytes], store.File]
 ) -> None:
     # The same arrays as the publisher's in other bytes.
-    content = (real_data / "breastmnist.npz").read_bytes()
-    served = replace(
-        store.FILES["breast_ultrasound"], size=len(content), checksum=f"sha256:{hashlib.sha256(content).hexdigest()}"
-    )
-    monkeypatch.setitem(store.FILES, "breast_ultrasound", served)
-    monkeypatch.setenv("TLUTILS_MIRROR", str(real_data))
-    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path))
+    publish("breast_ultrasound", (real_data / "breastmnist.npz").read_bytes())
     with pytest.warns(datasets.DoubtfulLabel, match="1 pictures lie on two sides"):
         found = datasets.breast_ultrasound()
     assert found.pictures.shape == (780, 28, 28, 3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import shutil
 
 import h5py
@@ -208,17 +206,9 @@ def test_vgg16_from_a_file_computes_what_keras_computes_from_preprocessed_pictur
     np.testing.assert_allclose(backbone.model.predict(raw, verbose=0), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_vgg16_comes_from_a_classroom_mirror_when_its_hash_fits(vgg16_file, tmp_path, monkeypatch):
+def test_vgg16_comes_from_its_publisher_when_its_hash_fits(vgg16_file, publish):
     network, path = vgg16_file
-    entry = store.FILES["vgg16"]
-    served = tmp_path / "mirror" / entry.path
-    served.parent.mkdir(parents=True)
-    shutil.copy(path, served)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    ours = dataclasses.replace(entry, size=path.stat().st_size, checksum=f"sha256:{digest}")
-    monkeypatch.setitem(store.FILES, "vgg16", ours)
-    monkeypatch.setenv("TLUTILS_MIRROR", str(tmp_path / "mirror"))
-    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
+    publish("vgg16", path.read_bytes())
     loaded = backbones.load("vgg16", image_size=32)
     kernel = loaded.model.get_layer("block5_conv3").get_weights()[0]
     np.testing.assert_array_equal(kernel, network.get_layer("block5_conv3").get_weights()[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import io
 import json
 import os
@@ -17,98 +16,19 @@ import threading
 import time
 import venv
 import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from poem import poem_file
+from shop import POEM, Handler, Shop, announce, hand_over, sha256, visible
 
 from tlutils import settings, store
 from tlutils.settings import UserError
 
-POEM = b"Tell all the truth but tell it slant\n" * 40_000
 # Seconds before a test gives up on another process; a busy machine takes long to start one.
 PATIENCE = 300
-
-
-def _announce(handler: http.server.BaseHTTPRequestHandler, size: int = len(POEM)) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", str(size))
-    handler.end_headers()
-
-
-class Shop:
-    """A web server on loopback; `shelf` says what it serves, or how it misbehaves, and `asked` counts requests."""
-
-    def __init__(self) -> None:
-        self.shelf: dict[str, bytes | Callable[[http.server.BaseHTTPRequestHandler], None]] = {}
-        self.asked: Counter[str] = Counter()
-        shop = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                shop.asked[self.path] += 1
-                goods = shop.shelf.get(self.path)
-                if goods is None:
-                    self.send_error(404)
-                elif isinstance(goods, bytes):
-                    _announce(self, len(goods))
-                    self.wfile.write(goods)
-                else:
-                    goods(self)
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    shop = Shop()
-    yield shop
-    shop.close()
-
-
-@pytest.fixture
-def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give each test a cache of its own and no mirror; return the folder that the files come to."""
-    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("TLUTILS_MIRROR", raising=False)
-    return tmp_path / "cache" / "downloads"
-
-
-def _sha256(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def _poem(url: str, **changes: object) -> store.File:
-    known: dict[str, object] = {"size": len(POEM), "checksum": _sha256(POEM)} | changes
-    return store.File(name="poem", path="poem.txt", url=url, licence="none", description="a poem", **known)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def poem(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> store.File:
-    """Publish the poem in the shop and in the catalogue."""
-    shop.shelf["/poem.txt"] = POEM
-    item = _poem(f"{shop.url}/poem.txt")
-    monkeypatch.setitem(store.FILES, "poem", item)
-    return item
-
-
-def _visible(folder: Path) -> list[str]:
-    """Return every file below `folder` but the locks, which stay and are empty."""
-    return sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"
-    )
 
 
 def _make_wheel(folder: Path, members: dict[str, bytes]) -> Path:
@@ -131,15 +51,12 @@ def index(tmp_path: Path, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> P
     folder = tmp_path / "index"
     content = {"one.json": b"{}", "two.bin": bytes(range(256)) * 500}
     wheel = _make_wheel(folder, {f"carrier/{name}": data for name, data in content.items()})
-    item = store.Carried(
-        name="things",
-        package="carrier-of-things==1.0",
-        archive=store.Part(path=wheel.name, size=wheel.stat().st_size, checksum=_sha256(wheel.read_bytes())),
+    item = store.File(
+        download=store.Part(wheel.name, wheel.stat().st_size, sha256(wheel.read_bytes())),
+        origin="carrier-of-things==1.0",
         members={
-            f"carrier/{name}": store.Part(path=f"things/{name}", size=len(data), checksum=_sha256(data))
-            for name, data in content.items()
+            f"carrier/{name}": store.Part(f"things/{name}", len(data), sha256(data)) for name, data in content.items()
         },
-        target="things",
         licence="none",
         description="two things",
     )
@@ -150,14 +67,14 @@ def index(tmp_path: Path, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return folder
 
 
-def _in_a_process(item: store.File | store.Carried, *, before: str = "") -> subprocess.Popen[str]:
-    """Fetch `item` in a process of its own, which can be killed, limited or run twice."""
+def _in_a_process(name: str, *, before: str = "") -> subprocess.Popen[str]:
+    """Fetch a file in a process of its own, which can be killed, limited or run twice."""
     script = f"""
 {before}
 from tlutils import store
-from tlutils.store import Carried, File, Part
-store.FILES[{item.name!r}] = {item!r}
-print(store.fetch({item.name!r}))
+from tlutils.store import File, Part
+store.FILES[{name!r}] = {store.FILES[name]!r}
+print(store.fetch({name!r}))
 """
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -184,7 +101,7 @@ def test_a_file_comes_from_its_publisher_once_and_in_silence_and_then_from_the_c
     assert first == second == downloads / "poem.txt"
     assert first.read_bytes() == POEM
     assert shop.asked["/poem.txt"] == 1
-    assert _visible(downloads) == ["poem.txt"]
+    assert visible(downloads) == ["poem.txt"]
     assert capfd.readouterr() == ("", "")
 
 
@@ -206,7 +123,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(shop: Shop, poem: store.Fi
 
 
 def test_an_md5_sum_and_an_unknown_size_are_enough(shop: Shop, poem: store.File, monkeypatch: pytest.MonkeyPatch):
-    item = _poem(poem.url, size=None, checksum=f"md5:{hashlib.md5(POEM).hexdigest()}")
+    item = poem_file(poem.origin, size=None, checksum=f"md5:{hashlib.md5(POEM).hexdigest()}")
     monkeypatch.setitem(store.FILES, "poem", item)
     path = store.fetch("poem")
     path.write_bytes(POEM[:-1])
@@ -222,11 +139,11 @@ def test_a_damaged_file_that_nothing_can_replace_is_an_error_with_two_ways_out(
     with pytest.raises(UserError) as caught:
         store.fetch("poem")
     message = str(caught.value)
-    for piece in ("poem.txt", poem.url, "1.5 MB", "1,000 bytes instead of 1,480,000", "answered 404"):
+    for piece in ("poem.txt", poem.origin, "1.5 MB", "1,000 bytes instead of 1,480,000", "answered 404"):
         assert piece in message
     assert "internet and run this again" in message
     assert "TLUTILS_MIRROR" in message
-    assert _visible(downloads) == ["poem.txt"]
+    assert visible(downloads) == ["poem.txt"]
 
 
 def test_without_a_network_the_error_names_the_two_ways_and_leaves_nothing(
@@ -235,26 +152,23 @@ def test_without_a_network_the_error_names_the_two_ways_and_leaves_nothing(
     server = Shop()
     server.close()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setitem(store.FILES, "poem", _poem(f"{server.url}/poem.txt"))
+    monkeypatch.setitem(store.FILES, "poem", poem_file(f"{server.url}/poem.txt"))
     with pytest.raises(UserError, match=r"(?s)gave no file.*TLUTILS_MIRROR"):
         store.fetch("poem")
-    assert _visible(downloads) == []
-
-
-def _stops_half_way(handler: http.server.BaseHTTPRequestHandler) -> None:
-    _announce(handler)
-    handler.wfile.write(POEM[: len(POEM) // 2])
+    assert visible(downloads) == []
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (_stops_half_way, "gave no file"),
         (POEM[:-10], "bytes instead of"),
-        (b"<html>Please accept the terms of this network</html>", "52 bytes instead of 1,480,000"),
+        (
+            b"<html>Please accept the terms of this network</html>",
+            "52 bytes instead of 1,480,000; it is a web page",
+        ),
         (POEM.replace(b"truth", b"trash"), "other bytes than published"),
     ],
-    ids=["the line breaks off", "a short file", "a login page", "another file of the same size"],
+    ids=["a short file", "a login page", "another file of the same size"],
 )
 def test_wrong_bytes_from_the_publisher_are_refused_and_nothing_stays(
     shop: Shop, poem: store.File, downloads: Path, answer: bytes, reason: str
@@ -262,21 +176,8 @@ def test_wrong_bytes_from_the_publisher_are_refused_and_nothing_stays(
     shop.shelf["/poem.txt"] = answer
     with pytest.raises(UserError, match=reason):
         store.fetch("poem")
-    assert _visible(downloads) == []
-
-
-def test_an_announced_gzip_is_not_unpacked_on_the_way(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch):
-    asked_for = []
-
-    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
-        asked_for.append(handler.headers["Accept-Encoding"])
-        _announce(handler)
-        handler.wfile.write(POEM)
-
-    shop.shelf["/poem.txt"] = answer
-    monkeypatch.setitem(store.FILES, "poem", _poem(f"{shop.url}/poem.txt"))
-    store.fetch("poem")
-    assert asked_for == ["identity"]
+    assert visible(downloads) == []
+    assert shop.asked.total() == 1
 
 
 @pytest.mark.parametrize("web", [False, True], ids=["folder", "address"])
@@ -311,8 +212,8 @@ def test_what_lies_in_place_of_the_file_is_named(
     shop: Shop, poem: store.File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, what: str
 ):
     mirror = tmp_path / "mirror"
-    (mirror / poem.path).parent.mkdir(parents=True)
-    (mirror / poem.path).write_bytes(content)
+    (mirror / poem.download.path).parent.mkdir(parents=True)
+    (mirror / poem.download.path).write_bytes(content)
     monkeypatch.setenv("TLUTILS_MIRROR", str(mirror))
     shop.shelf.clear()
     with pytest.raises(UserError, match=f"mirror: what came is not the file, .*; it is {what}"):
@@ -343,60 +244,60 @@ def test_a_cache_folder_that_is_a_file_is_an_error(poem: store.File, tmp_path: P
 def test_too_little_free_space_is_noticed_before_the_transfer(
     shop: Shop, poem: store.File, downloads: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setitem(store.FILES, "poem", _poem(poem.url, size=10**18))
+    monkeypatch.setitem(store.FILES, "poem", poem_file(poem.origin, size=10**18))
     with pytest.raises(UserError, match=r"it needs 1,000,000,000,000\.0 MB there\. [\d,.]+ MB are free"):
         store.fetch("poem")
     assert shop.asked.total() == 0
-    assert _visible(downloads) == []
+    assert visible(downloads) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process's file size is limited by POSIX only")
 def test_a_disk_that_takes_no_more_bytes_is_an_error_and_leaves_nothing(shop: Shop, poem: store.File, downloads: Path):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))"
-    process = _in_a_process(poem, before=limit)
+    process = _in_a_process("poem", before=limit)
     output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0 and output == ""
     assert "UserError: 'poem' (1.5 MB) could not be kept in" in errors
     assert "MB are free" in errors
-    assert _visible(downloads) == []
+    assert visible(downloads) == []
 
 
-def test_a_killed_download_leaves_no_half_file_and_the_next_one_cleans_up(
-    shop: Shop, poem: store.File, downloads: Path
-):
+def test_a_killed_download_leaves_its_half_which_the_next_one_completes(shop: Shop, poem: store.File, downloads: Path):
     go_on = threading.Event()
 
-    def slowly(handler: http.server.BaseHTTPRequestHandler) -> None:
-        _stops_half_way(handler)
+    def slowly(handler: Handler) -> None:
+        hand_over(handler, POEM, len(POEM) // 2)
         handler.wfile.flush()
         go_on.wait(PATIENCE)
 
     shop.shelf["/poem.txt"] = slowly
-    process = _in_a_process(poem)
-    _wait_for(lambda: any(path.stat().st_size for path in downloads.rglob("poem.txt")))
+    process = _in_a_process("poem")
+    half = downloads / "poem.txt.part"
+    _wait_for(lambda: half.exists() and half.stat().st_size > 0)
     process.kill()
     process.communicate()
     go_on.set()
-    assert not (downloads / "poem.txt").exists()
-    assert len(_visible(downloads)) == 1
+    assert visible(downloads) == ["poem.txt.part"]
+    came = half.stat().st_size
     shop.shelf["/poem.txt"] = POEM
     assert store.fetch("poem").read_bytes() == POEM
-    assert _visible(downloads) == ["poem.txt"]
+    assert shop.ranges == [None, f"bytes={came}-"]
+    assert visible(downloads) == ["poem.txt"]
     assert not [path for path in downloads.iterdir() if path.is_dir()]
 
 
 def test_two_processes_that_want_the_same_file_fetch_it_once(shop: Shop, poem: store.File, downloads: Path):
     both_look = threading.Event()
 
-    def when_both_look(handler: http.server.BaseHTTPRequestHandler) -> None:
+    def when_both_look(handler: Handler) -> None:
         both_look.wait(PATIENCE)
-        _announce(handler)
+        announce(handler)
         handler.wfile.write(POEM)
 
     shop.shelf["/poem.txt"] = when_both_look
-    first = _in_a_process(poem)
+    first = _in_a_process("poem")
     _wait_for(lambda: shop.asked["/poem.txt"] == 1)
-    second = _in_a_process(poem, before="print('started', flush=True)")
+    second = _in_a_process("poem", before="print('started', flush=True)")
     assert second.stdout is not None and second.stdout.readline() == "started\n"
     time.sleep(0.5)
     both_look.set()
@@ -405,7 +306,7 @@ def test_two_processes_that_want_the_same_file_fetch_it_once(shop: Shop, poem: s
         assert (output.strip(), process.returncode) == (str(downloads / "poem.txt"), 0), errors
     assert (downloads / "poem.txt").read_bytes() == POEM
     assert shop.asked["/poem.txt"] == 1
-    assert _visible(downloads) == ["poem.txt"]
+    assert visible(downloads) == ["poem.txt"]
 
 
 class _Terminal(io.StringIO):
@@ -417,8 +318,8 @@ class _Terminal(io.StringIO):
 def test_a_slow_transfer_shows_a_bar_on_a_terminal_and_floods_no_log(
     shop: Shop, poem: store.File, monkeypatch: pytest.MonkeyPatch, stream: io.StringIO
 ):
-    def slowly(handler: http.server.BaseHTTPRequestHandler) -> None:
-        _announce(handler)
+    def slowly(handler: Handler) -> None:
+        announce(handler)
         for start in range(0, len(POEM), len(POEM) // 8):
             handler.wfile.write(POEM[start : start + len(POEM) // 8])
             time.sleep(0.2)
@@ -462,7 +363,7 @@ def test_carried_files_come_through_the_users_own_pip_which_speaks_to_a_terminal
     assert folder == downloads / "things"
     assert (folder / "one.json").read_bytes() == b"{}"
     assert (folder / "two.bin").read_bytes() == bytes(range(256)) * 500
-    assert _visible(downloads) == ["things/one.json", "things/two.bin"]
+    assert visible(downloads) == ["things/one.json", "things/two.bin"]
 
 
 def test_a_carried_folder_with_one_file_missing_is_not_present_and_is_completed(
@@ -478,18 +379,18 @@ def test_a_carried_folder_with_one_file_missing_is_not_present_and_is_completed(
 
 def test_the_space_needed_is_that_of_the_way_taken(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     item = store.FILES["things"]
-    assert isinstance(item, store.Carried) and item.archive.size is not None
+    assert item.download.size is not None
     kept = sum(part.size or 0 for part in item.parts)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=kept))
     with pytest.raises(
-        UserError, match=f"it needs {(kept + 2 * item.archive.size) / 1e6:.1f} MB there. 0.1 MB are free"
+        UserError, match=f"it needs {(kept + 2 * item.download.size) / 1e6:.1f} MB there. 0.1 MB are free"
     ):
         store.fetch("things")
     # A mirror's wheel is copied once; pip holds it twice.
     monkeypatch.setenv("TLUTILS_MIRROR", str(index))
-    with pytest.raises(UserError, match=f"it needs {(kept + item.archive.size) / 1e6:.1f} MB there"):
+    with pytest.raises(UserError, match=f"it needs {(kept + item.download.size) / 1e6:.1f} MB there"):
         store.fetch("things")
-    with zipfile.ZipFile(index / item.archive.path) as wheel:
+    with zipfile.ZipFile(index / item.download.path) as wheel:
         for member, part in item.members.items():
             (tmp_path / "ready" / part.path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "ready" / part.path).write_bytes(wheel.read(member))
@@ -501,7 +402,7 @@ def test_what_a_pip_without_its_killed_parent_writes_is_cleaned_up(
     index: Path, downloads: Path, monkeypatch: pytest.MonkeyPatch
 ):
     for _ in range(20):
-        process = _in_a_process(store.FILES["things"])
+        process = _in_a_process("things")
         _wait_for(
             lambda process=process: (
                 any(name.startswith("pip-") for name in _names_below(downloads)) or process.poll() is not None
@@ -529,32 +430,28 @@ def test_a_mirror_may_hold_the_wheel_or_the_files_that_it_carries(
         store.fetch("things")
         mirror = downloads.rename(tmp_path / "from another machine")
     if web:
-        shop.shelf |= {f"/{path}": (mirror / path).read_bytes() for path in _visible(mirror)}
+        shop.shelf |= {f"/{path}": (mirror / path).read_bytes() for path in visible(mirror)}
     monkeypatch.setenv("TLUTILS_MIRROR", shop.url if web else str(mirror))
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     folder = store.fetch("things")
     assert (folder / "two.bin").read_bytes() == bytes(range(256)) * 500
-    assert _visible(downloads) == ["things/one.json", "things/two.bin"]
+    assert visible(downloads) == ["things/one.json", "things/two.bin"]
 
 
 def test_a_wheel_that_is_not_the_pinned_one_is_refused(index: Path, downloads: Path):
     _make_wheel(index, {"carrier/one.json": b"{}", "carrier/two.bin": b"something else"})
     with pytest.raises(UserError, match=r"package index: what came is not the file, carrier_of_things"):
         store.fetch("things")
-    assert _visible(downloads) == []
+    assert visible(downloads) == []
 
 
 @pytest.fixture
-def zipped(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> store.Zipped:
+def zipped(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> store.File:
     """Publish an archive of which nothing but a member is known."""
-    item = store.Zipped(
-        name="anthology",
-        archive=store.Part(path="an anthology.zip", size=None, checksum=""),
-        members={
-            "an anthology/poem.txt": store.Part(path="anthology/poem.txt", size=len(POEM), checksum=_sha256(POEM))
-        },
-        target="anthology",
-        url=f"{shop.url}/an%20anthology.zip",
+    item = store.File(
+        download=store.Part("an anthology.zip", None, ""),
+        origin=f"{shop.url}/an%20anthology.zip",
+        members={"an anthology/poem.txt": store.Part("anthology/poem.txt", len(POEM), sha256(POEM))},
         licence="none",
         description="a poem",
     )
@@ -570,16 +467,16 @@ def _anthology(**members: bytes) -> bytes:
     return content.getvalue()
 
 
-def test_an_archive_of_unknown_bytes_is_taken_for_its_known_members(shop: Shop, zipped: store.Zipped, downloads: Path):
+def test_an_archive_of_unknown_bytes_is_taken_for_its_known_members(shop: Shop, zipped: store.File, downloads: Path):
     shop.shelf["/an%20anthology.zip"] = _anthology(poem=POEM, preface=b"whatever")
     folder = store.fetch("anthology")
-    assert (folder / "poem.txt").read_bytes() == POEM and _visible(downloads) == ["anthology/poem.txt"]
+    assert (folder / "poem.txt").read_bytes() == POEM and visible(downloads) == ["anthology/poem.txt"]
     assert shop.asked.total() == 1
 
 
 @pytest.mark.parametrize("served", ["archive", "members"])
 def test_a_mirror_has_the_archive_or_its_members(
-    shop: Shop, zipped: store.Zipped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: str
+    shop: Shop, zipped: store.File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: str
 ):
     monkeypatch.setenv("TLUTILS_MIRROR", str(tmp_path))
     if served == "archive":
@@ -602,12 +499,21 @@ def test_a_mirror_has_the_archive_or_its_members(
     ],
 )
 def test_an_archive_without_the_right_members_is_refused(
-    shop: Shop, zipped: store.Zipped, downloads: Path, content: bytes, reason: str
+    shop: Shop, zipped: store.File, downloads: Path, content: bytes, reason: str
 ):
     shop.shelf["/an%20anthology.zip"] = content
     with pytest.raises(UserError, match=f"publisher: .*{reason}"):
         store.fetch("anthology")
-    assert _visible(downloads) == []
+    assert visible(downloads) == []
+
+
+def test_a_member_that_is_too_long_is_refused_before_it_is_unpacked(
+    shop: Shop, zipped: store.File, monkeypatch: pytest.MonkeyPatch
+):
+    shop.shelf["/an%20anthology.zip"] = _anthology(poem=bytes(len(POEM) + 1))
+    monkeypatch.setattr(shutil, "copyfileobj", lambda *files: pytest.fail("it was unpacked"))
+    with pytest.raises(UserError, match=r"anthology/poem\.txt has 1,480,001 bytes instead of 1,480,000"):
+        store.fetch("anthology")
 
 
 def test_an_index_with_a_source_package_only_is_an_error_with_two_ways_out_and_its_code_never_runs(
@@ -632,7 +538,7 @@ def test_an_index_with_a_source_package_only_is_an_error_with_two_ways_out_and_i
     ):
         assert piece in str(caught.value)
     assert not trace.exists()
-    assert _visible(downloads) == []
+    assert visible(downloads) == []
 
 
 def test_an_index_out_of_reach_is_not_called_an_index_without_the_package(index: Path, monkeypatch: pytest.MonkeyPatch):
@@ -688,7 +594,7 @@ def test_an_archive_is_unpacked_once(tmp_path: Path, make: Callable[[Path, dict[
     archive = make(tmp_path / name, GOOD)
     folder = store.extract(archive, tmp_path / "cache" / "unpacked")
     assert folder == tmp_path / "cache" / "unpacked"
-    assert {path: (folder / path).read_bytes() for path in _visible(folder)} == {
+    assert {path: (folder / path).read_bytes() for path in visible(folder)} == {
         "good/a.txt": b"a",
         "good/deep/b.bin": bytes(50_000),
         "good/c.txt": b"c",
@@ -708,7 +614,7 @@ def test_a_member_that_leads_out_of_the_folder_is_refused(
     archive = make(tmp_path / "archive", GOOD | {name: b"evil"})
     with pytest.raises(UserError, match="leads out of the folder"):
         store.extract(archive, tmp_path / "inner" / "unpacked")
-    assert _visible(tmp_path) == ["archive"]
+    assert visible(tmp_path) == ["archive"]
 
 
 @pytest.mark.parametrize("kind", [b"zip", tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
@@ -717,7 +623,7 @@ def test_a_link_or_device_in_an_archive_is_refused(tmp_path: Path, kind: bytes):
     archive = _zip(path, GOOD, link="good/way out") if kind == b"zip" else _tar(path, GOOD, kind=kind)
     with pytest.raises(UserError, match="'good/way out' is a link or a device"):
         store.extract(archive, tmp_path / "inner" / "unpacked")
-    assert _visible(tmp_path) == ["archive"]
+    assert visible(tmp_path) == ["archive"]
 
 
 @pytest.mark.parametrize("make", [_zip, _tar], ids=["zip", "tar.gz"])
@@ -730,7 +636,7 @@ def test_an_archive_cut_short_leaves_nothing(
     archive.write_bytes(archive.read_bytes()[: int(archive.stat().st_size * share)])
     with pytest.raises(UserError, match="is damaged or of another kind"):
         store.extract(archive, tmp_path / "inner" / "unpacked")
-    assert _visible(tmp_path) == ["archive"]
+    assert visible(tmp_path) == ["archive"]
 
 
 @pytest.mark.parametrize(("content", "reason"), [(b"neither", "of another kind"), (None, "No such file")])
@@ -750,7 +656,7 @@ def test_what_a_killed_unpacking_left_is_cleaned_up(tmp_path: Path):
 
 def test_a_file_that_came_with_the_course_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(settings, "DATA", tmp_path)
-    (tmp_path / "checksums.json").write_text(json.dumps({"poem.txt": _sha256(POEM)}))
+    (tmp_path / "checksums.json").write_text(json.dumps({"poem.txt": sha256(POEM)}))
     with pytest.raises(UserError, match=r"data/poem\.txt is not there"):
         store.bundled("poem.txt")
     (tmp_path / "poem.txt").write_bytes(POEM)
@@ -766,7 +672,7 @@ def test_a_file_made_anew_is_noted_and_then_verified(tmp_path: Path, monkeypatch
     (tmp_path / "poem.txt").write_bytes(POEM)
     store.note_checksum(tmp_path / "poem.txt")
     assert store.bundled("poem.txt") == tmp_path / "poem.txt"
-    assert json.loads((tmp_path / "checksums.json").read_text()) == {"poem.txt": _sha256(POEM), "other.txt": "sha256:1"}
+    assert json.loads((tmp_path / "checksums.json").read_text()) == {"poem.txt": sha256(POEM), "other.txt": "sha256:1"}
 
 
 def test_the_catalogue_keeps_each_file_in_a_place_of_its_own_below_the_downloads():
@@ -774,7 +680,6 @@ def test_the_catalogue_keeps_each_file_in_a_place_of_its_own_below_the_downloads
     assert len(set(paths)) == len(paths)
     for path in paths:
         assert not Path(path).is_absolute() and ".." not in Path(path).parts
-    assert all(item.name == name for name, item in store.FILES.items())
 
 
 def test_the_catalogue_has_the_names_that_the_course_uses():
@@ -786,7 +691,7 @@ def test_importing_the_store_stays_light():
     script = textwrap.dedent(
         """
         import sys, tlutils.store
-        print([name for name in ("filelock", "pooch", "requests", "tqdm", "numpy", "keras") if name in sys.modules])
+        print([name for name in ("filelock", "requests", "tqdm", "numpy", "keras") if name in sys.modules])
         """
     )
     output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout

@@ -1,15 +1,14 @@
 """The one door for bytes from outside: what can be fetched, and how it is fetched and checked."""
 
-from tlutils.store.fetching import bundled, extract, fetch, note_checksum, present
-from tlutils.store.sources import FILES, QUICK, Carried, File, Part, Zipped
+from tlutils.store.fetching import announced, bundled, extract, fetch, note_checksum, present
+from tlutils.store.sources import FILES, QUICK, File, Part
 
 __all__ = [
     "FILES",
     "QUICK",
-    "Carried",
     "File",
     "Part",
-    "Zipped",
+    "announced",
     "bundled",
     "extract",
     "fetch",

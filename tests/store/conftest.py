@@ -1,0 +1,26 @@
+"""What the tests of this room share: a poem in the shop, and no waiting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from poem import poem_file
+from shop import POEM, Shop
+
+from tlutils import store
+from tlutils.store import downloading
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloading, "PAUSES", (0, 0.01))
+
+
+@pytest.fixture
+def poem(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> store.File:
+    """Publish the poem in the shop and in the catalogue."""
+    shop.shelf["/poem.txt"] = POEM
+    item = poem_file(f"{shop.url}/poem.txt")
+    monkeypatch.setitem(store.FILES, "poem", item)
+    return item
