@@ -271,7 +271,7 @@ def _require_installed(package: str, place: str) -> None:
     if found is None:
         raise UserError(
             f"The package {package} is not installed, and {place} asks for it as Keras' backend. Write {_BACKENDS[0]} "
-            f"there, or install it: pip install {package}"
+            "there, or install it."
         )
     origin = Path(found.origin or "")
     # Python looks into the working folder first when a notebook or a script lies there.
