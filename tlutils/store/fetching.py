@@ -26,6 +26,10 @@ from tlutils.store import kinds
 from tlutils.store.sources import FILES, Carried, File, Packed, Part, Zipped
 
 
+class NotFetched(UserError):
+    """A file could not be had from any place; the message has the reason for each, and the ways out."""
+
+
 class _Unavailable(Exception):
     """One place does not give the right bytes; the message is the reason, for the report of all places."""
 
@@ -49,8 +53,10 @@ def fetch(name: str) -> Path:
 
     Raises
     ------
+    NotFetched
+        When no place gives the right bytes.
     UserError
-        For an unknown name, when no place gives the right bytes, and when the disk cannot keep them.
+        For an unknown name, and when the disk cannot keep the bytes.
     """
     if name not in FILES:
         raise UserError(f"{name!r} is not a file of the course; choose one of {', '.join(FILES)}.")
@@ -222,7 +228,7 @@ def _bring(item: File | Carried | Zipped, work: Path, damage: str) -> None:
         except _Unavailable as reason:
             reasons.append(f"{place}: {reason}")
     listed = "\n".join(f"  * {reason}" for reason in dict.fromkeys(reasons))
-    raise UserError(
+    raise NotFetched(
         f"{item.name!r} ({item.download.path}, {_in_words(item.download.size)}, from {item.source}) "
         f"could not be fetched:\n{listed}\n"
         "Two ways to provide it: connect this machine to the internet and run this again; or, without internet, put "

@@ -312,12 +312,12 @@ FILES: dict[str, File | Carried | Zipped] = {
     ),
 }
 
-# What the quick profile uses, 125 MB: `tlutils fetch` brings it.
-QUICK = (
-    "efficientnet_lite0",
-    "minilm",
-    "speech_embedding",
-    "spoken_digits",
-    "review_sentences",
-    "breast_ultrasound",
-)
+# What the quick profile uses, 125 MB, and where: `tlutils fetch` brings it.
+QUICK = {
+    "efficientnet_lite0": "lessons 00, 05, 08, 10, 11, 12b and 13, and most others on your own photographs",
+    "minilm": "lessons 12 and 13, and 16 on your own sentences",
+    "speech_embedding": "lesson 12b",
+    "spoken_digits": "lesson 12b, which shows stored numbers without it",
+    "review_sentences": "no lesson yet",
+    "breast_ultrasound": "no lesson yet",
+}
