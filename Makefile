@@ -10,10 +10,10 @@ EXTRAS := [test$(if $(TORCH),$(comma)torch)]
 ENV := build/env$(TORCH).stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help env run check test lab bench real
+.PHONY: help env run check test notebooks lab bench real
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(ENV) ## set up the environment in .venv
 
@@ -38,13 +38,18 @@ test: $(ENV) ## everything: style, types, layers, all tests, every notebook exec
 	TLUTILS_STRICT=1 $(PYTEST) --dist loadfile notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
 		--nbval-sanitize-with=tests/sanitize.cfg
 
+notebooks: $(ENV) ## execute lessons where they lie, for their stored outputs; one of them: make notebooks ONLY=12b_speech
+	@# What is other people's stays out of these outputs: see only_here in tlutils/course/lesson.py.
+	TLUTILS_STORED=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+		--ExecutePreprocessor.record_timing=False notebooks/$(or $(ONLY),*).ipynb
+
 lab: $(ENV) ## open the course in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 bench: $(ENV) ## measure the speed ratios of the course into build/bench.json; one of them: make bench ONLY=head_speedup
 	$(BIN)/python tests/bench.py $(ONLY)
 
-real: $(ENV) ## run lessons on your real photographs into data/real_runs.csv: make real REAL=folder with flowers and daynight
+real: $(ENV) ## run lessons on real data into data/real_runs.csv: make real REAL=folder with flowers and daynight
 	$(BIN)/python tests/real_runs.py $(REAL) $(LESSONS)
 
 $(ENV): .venv/pyvenv.cfg pyproject.toml constraints.txt

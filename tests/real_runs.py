@@ -1,11 +1,11 @@
-"""Run lessons on real photographs and write what they recorded into data/real_runs.csv.
+"""Run lessons on real data and write what they recorded into data/real_runs.csv.
 
     make real REAL=folder
     make real REAL=folder LESSONS="01_concepts 03_vgg16"
 
-The folder holds `flowers` and `daynight`, each with one sub-folder of photographs per class. The photographs stay where
-they are; the table keeps numbers and verdicts only. Where lessons are named, the rows of the others stay. Runs that are
-finished are not repeated: delete `build/real` for a fresh start.
+The folder holds `flowers` and `daynight`, each with one sub-folder of photographs per class; the spoken digits come
+from their publisher. The data stay where they are; the table keeps numbers and verdicts only. Where lessons are named,
+the rows of the others stay. Runs that are finished are not repeated: delete `build/real` for a fresh start.
 """
 
 from __future__ import annotations
@@ -24,36 +24,44 @@ from tlutils import runs, settings, store
 
 SEEDS = (0, 1, 2)
 TWENTY: dict[str, Any] = {"labels_per_class": 20}
-# Each lesson with the photographs it runs on, and what it is told beside the folder and the seed.
+# Each lesson with the data it runs on, and what it is told beside the folder and the seed.
 LESSONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "00_start_here": (("flowers", "daynight"), {}),
     "01_concepts": (("flowers",), {}),
     "03_vgg16": (("flowers",), TWENTY | {"image_size": 128}),
     "03b_four_steps": (("flowers",), TWENTY),
     "04_what_transfers": (("flowers",), {}),
+    "12b_speech": (("spoken_digits",), {}),
     "16_your_own_data": (("flowers", "daynight"), TWENTY),
 }
-SOURCES = {
+FOLDERS = {
     "flowers": "500 photographs of five flowers, 227 x 227, 100 of each",
     "daynight": "120 outdoor photographs, 60 by day and 60 by night",
 }
+# What the lesson itself brings from its publisher.
+PUBLISHED = {"spoken_digits": "2,500 recordings of ten digits, five speakers; Jackson et al. 2018, CC BY-SA 4.0"}
+SOURCES = FOLDERS | PUBLISHED
 
 
 def main(real: Path, lessons: Sequence[str]) -> None:
     """Run lessons on their data sets with every seed, and write their rows into the table."""
     unknown = [lesson for lesson in lessons if lesson not in LESSONS]
     if unknown:
-        sys.exit(f"{unknown[0]!r} does not run on photographs. Choose from {', '.join(LESSONS)}.")
-    folders = {name: real / name for name in SOURCES}
+        sys.exit(f"{unknown[0]!r} does not run on real data here. Choose from {', '.join(LESSONS)}.")
+    folders = {name: real / name for name in FOLDERS}
     missing = [str(folder) for folder in folders.values() if not folder.is_dir()]
     if missing:
         sys.exit(f"Missing: {', '.join(missing)}. Give a folder that holds flowers and daynight: make real REAL=folder")
+    for name in PUBLISHED.keys() & {name for lesson in lessons for name in LESSONS[lesson][0]}:
+        store.fetch(name)  # Without it, the lesson would record the table's own numbers.
     rows = []
     for lesson in lessons:
         names, parameters = LESSONS[lesson]
         for name in names:
             for seed in SEEDS:
-                given = {"data_dir": str(folders[name]), "seed": seed, **parameters}
+                given = {"seed": seed, **parameters}
+                if name in folders:
+                    given["data_dir"] = str(folders[name])
                 record = run(lesson, given, f"{name}_{seed}")
                 rows.append({"lesson": lesson, "data": name, "source": SOURCES[name], **told(record)})
     path = settings.DATA / "real_runs.csv"

@@ -182,20 +182,34 @@ def test_fetch_brings_a_file_from_the_mirror_and_prints_where_it_is(
     assert "'flowers'" in some.stderr and "tiny.bin" in some.stdout
 
 
-def test_fetch_without_a_name_brings_what_the_quick_profile_uses_goes_on_and_says_what_it_could_not_get(
-    tmp_path: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store, "QUICK", ("spoken_digits", "speech_embedding", "review_sentences"))
-    monkeypatch.setenv("TLUTILS_MIRROR", str(real_data / "publisher"))
-    monkeypatch.setenv("TLUTILS_CACHE", str(tmp_path))
+def without_publishers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Close every way to a publisher and to the package index, and begin with an empty cache."""
+    monkeypatch.setenv("TLUTILS_CACHE", str(folder))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(proxy, "http://127.0.0.1:9")
+
+
+def test_fetch_without_a_name_brings_what_the_quick_profile_uses_goes_on_and_says_in_a_line_what_is_missing(
+    tmp_path: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("spoken_digits", "speech_embedding", "review_sentences")
+    monkeypatch.setattr(store, "QUICK", {name: store.QUICK[name] for name in names})
+    without_publishers(tmp_path, monkeypatch)
+    monkeypatch.setenv("TLUTILS_MIRROR", str(real_data / "publisher"))
     outcome = invoke("fetch")
     assert outcome.exit_code == 1
     assert [line.split()[0] for line in outcome.stdout.splitlines()] == ["spoken_digits", "review_sentences"]
-    assert "'speech_embedding'" in outcome.stderr and "spoken_digits" not in outcome.stderr
-    assert outcome.stderr.endswith("the others run.\n")
+    assert outcome.stderr.splitlines() == [
+        "Error: 1 of 3 could not be had. Used by:",
+        "  speech_embedding: lesson 12b",
+        "All else is here. The reasons and the ways out: tlutils fetch speech_embedding",
+    ]
+    # Asked for by its name, it gives its reasons.
+    named = invoke("fetch", "speech_embedding")
+    assert "TLUTILS_MIRROR to that folder" in named.stderr and "package index" in named.stderr
     # What is here is not brought again.
     monkeypatch.delenv("TLUTILS_MIRROR")
     assert invoke("fetch").stdout == outcome.stdout
@@ -219,6 +233,25 @@ def test_a_dry_run_lists_sizes_licences_and_sources_and_brings_nothing(
     assert "here  CC BY 4.0" in invoke("fetch", "breast_ultrasound", "--dry-run").stdout
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["breastmnist.npz"]
     assert "'flowers'" in invoke("fetch", "flowers", "--dry-run").stderr
+
+
+def test_fetch_on_a_machine_that_reaches_no_publisher_says_a_line_for_each_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_publishers(tmp_path, monkeypatch)
+    monkeypatch.delenv("TLUTILS_MIRROR", raising=False)
+    said = invoke("fetch").stderr.splitlines()
+    assert [line.split(":")[0].strip() for line in said[1:-1]] == list(store.QUICK)
+    assert all(len(line) < 120 for line in said[:-1])
+
+
+def test_a_full_disk_or_a_missing_folder_is_no_publisher_out_of_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    without_publishers(tmp_path / "file" / "cache", monkeypatch)
+    outcome = invoke("fetch")
+    assert outcome.exit_code == 1 and "cannot be written to" in outcome.stderr and "Used by" not in outcome.stderr
 
 
 def test_fetch_of_an_unknown_name_says_which_names_there_are() -> None:

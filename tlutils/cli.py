@@ -202,20 +202,26 @@ def fetch(names: tuple[str, ...], profile: str, dry_run: bool) -> None:
     if dry_run:
         click.echo(store.announced(wanted))
         return
-    failures = []
+    failures, missing = [], []
     for name in wanted:
         try:
             path = store.fetch(name)
+        # What cannot be had does not keep the rest from coming.
+        except store.NotFetched as error:
+            failures.append(str(error))
+            missing.append(name)
         except settings.UserError as error:
-            # What cannot be had does not keep the rest from coming.
             failures.append(str(error))
         else:
             click.echo(_printable(f"{name}  {path}"))
+    if failures and not names and profile == "quick" and len(missing) == len(failures):
+        # Said before every run of the course on a machine that reaches no publisher: short.
+        uses = "\n".join(f"  {name}: {store.QUICK[name]}" for name in missing)
+        raise settings.UserError(
+            f"{len(missing)} of {len(store.QUICK)} could not be had. Used by:\n{uses}\n"
+            f"All else is here. The reasons and the ways out: tlutils fetch {' '.join(missing)}"
+        )
     if failures:
-        if not names:
-            failures.append(
-                "What else was asked for is here. Lessons that need what is missing say so; the others run."
-            )
         # Without a place for any, each says so.
         raise settings.UserError("\n\n".join(dict.fromkeys(failures)))
 

@@ -88,7 +88,8 @@ def table(found: Sequence[Item]) -> str:
         parts.append(_aligned(rows))
     own = (
         "Weights of your own: the parameter weights of lessons 03b and 05, or backbones.load(NAME, weights=FILE).",
-        "Data of your own: the parameter data_dir, data_path or data_csv of a lesson, or tlutils advise FOLDER.",
+        "Data of your own: the parameter data_dir, data_path, data_csv or recordings_dir of a lesson, or tlutils "
+        "advise FOLDER.",
     )
     return "\n\n".join([*parts, "\n".join(own)])
 

@@ -330,6 +330,26 @@ def domain_loss(matrix: Any) -> Any:
     return np.array([matrix[j, j] - away[j] for j in places])
 
 
+# 12b
+
+
+def by_recording(outputs: Any, owners: Any) -> Any:
+    """Add up window by window."""
+    sums, counts = np.zeros((owners.max() + 1, outputs.shape[1])), np.zeros(owners.max() + 1)
+    for row, owner in zip(outputs, owners, strict=True):
+        sums[owner] += row
+        counts[owner] += 1
+    return sums / counts[:, None]
+
+
+def picked(outputs: Any, owners: Any, choose: Any) -> Any:
+    return np.array([choose(outputs[owners == owner]) for owner in np.unique(owners)])
+
+
+def heard(**other: str) -> dict[str, str]:
+    return {"A": "new speakers", "B": "these speakers", "C": "nothing", "D": "nothing"} | other
+
+
 # 13
 
 
@@ -462,6 +482,8 @@ RIGHT: dict[str, list[Any]] = {
     "12_mean_pooling": [pooled, lambda a, ids: (a * (ids > 0)[..., None]).sum(axis=1) / tokens(ids)[:, None]],
     "12_cosine": [cosine, lambda a, b: (a / norm(a)) @ (b / norm(b))],
     "12_domain_loss": [domain_loss, lambda m: list(domain_loss(m))],
+    "12b_mean_by_recording": [by_recording, lambda o, w: np.array([o[w == k].mean(axis=0) for k in np.unique(w)])],
+    "12b_believed": [heard()],
     "13_late_fusion": [
         lambda parts: scaled(product(parts)),
         lambda parts: scaled(np.exp(np.mean([np.log(p) for p in there(parts)], axis=0))),
@@ -863,6 +885,31 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (lambda m: domain_loss(m).mean(), "mean over the domains"),
         (lambda m: m, "one number for each"),
         (lambda m: m[0], "Not yet"),
+    ],
+    "12b_mean_by_recording": [
+        (lambda o, w: picked(o, w, lambda rows: rows.sum(axis=0)), "These are sums"),
+        (lambda o, w: picked(o, w, lambda rows: rows[0]), "the first window"),
+        (lambda o, w: picked(o, w, lambda rows: rows[-1]), "the last window"),
+        (lambda o, w: picked(o, w, lambda rows: rows.max(axis=0)), "largest value"),
+        (lambda o, w: by_recording(o, w)[::-1], "wrong order"),
+        (lambda o, w: picked(o, w, lambda rows: rows.sum(axis=0)) * (w.max() + 1) / len(w), "the same number"),
+        (lambda o, w: o.mean(axis=0), "one row for each of the 4 recordings"),
+        (lambda o, w: by_recording(o, w).T, "not (3, 4)"),
+        (lambda o, w: picked(o, w, lambda rows: np.median(rows, axis=0)), "Not yet"),
+        (lambda o, w: np.array([o[w == k].mean(axis=0) for k in range(4)]), "two of one window each go wrong"),
+        (lambda o, w: o.reshape(4, 2), "stops with ValueError"),
+    ],
+    "12b_believed": [
+        (heard(A="these speakers"), "A: nobody of the test"),
+        (heard(A="nothing"), "A: every speaker said"),
+        (heard(B="new speakers"), "B: the takes 0 to 4"),
+        (heard(B="nothing"), "B: everybody said"),
+        (heard(C="new speakers"), "C: the folds hold new takes"),
+        (heard(C="these speakers"), "C: the voice alone"),
+        (heard(D="new speakers"), "D: the patients are apart"),
+        (heard(D="these speakers"), "D: the device alone"),
+        (heard(D="perhaps"), "D: choose one of"),
+        ("new speakers", "Give a dictionary"),
     ],
     "13_late_fusion": [
         (lambda parts: np.mean(there(parts), axis=0), "mean of the probabilities"),

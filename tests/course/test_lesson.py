@@ -61,6 +61,16 @@ def notebook() -> Notebook:
     )
 
 
+@pytest.mark.parametrize("stored", ["1", ""])
+def test_what_is_other_peoples_is_shown_in_the_readers_run_and_not_where_outputs_are_stored(
+    stored: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TLUTILS_STORED", stored)
+    course.only_here(["their sentence"], "a sentence of a review")
+    said = capsys.readouterr().out
+    assert ("their sentence" in said) != (stored == "1") and ("a sentence of a review" in said) == (stored == "1")
+
+
 @pytest.fixture(scope="module")
 def record(notebook: Notebook) -> dict[str, Any]:
     """The record that the lesson displays."""

@@ -13,6 +13,7 @@ from tlutils.course.lesson import (
     compare,
     count_verdicts,
     metric,
+    only_here,
     record,
     see,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "compare",
     "count_verdicts",
     "metric",
+    "only_here",
     "record",
     "see",
 ]

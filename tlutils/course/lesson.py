@@ -99,6 +99,27 @@ def see(text: str) -> None:
     _show(f"What we see. {text}", f"<p><b>What we see.</b> {html.escape(text)}</p>")
 
 
+def only_here(shown: Any, what: str) -> None:
+    """Show in the reader's run what is other people's, such as a recording; in stored outputs, say so instead.
+
+    `make notebooks`, which makes the outputs that a notebook is committed with, sets the environment variable
+    TLUTILS_STORED to 1.
+
+    Parameters
+    ----------
+    shown : object
+        What IPython displays: a player, a picture, a table.
+    what : str
+        What it is, for the line that stands in its place.
+    """
+    from IPython.display import display
+
+    if os.environ.get("TLUTILS_STORED") == "1":
+        print(f"Here your own run has: {what}. It is not ours to store.")
+    else:
+        display(shown)
+
+
 def claim(text: str, passed: bool, *, observed: object) -> None:
     """State an exact fact and show whether it holds in this run.
 

@@ -33,6 +33,10 @@ _MOST_TIMES = 100
 _log = logging.getLogger(__name__)
 
 
+class NotFetched(UserError):
+    """A file could not be had from any place; the message has the reason for each, and the ways out."""
+
+
 def fetch(name: str) -> Path:
     """Return a verified local copy of one of `FILES`, brought here first if need be.
 
@@ -52,8 +56,10 @@ def fetch(name: str) -> Path:
 
     Raises
     ------
+    NotFetched
+        When no place gives the right bytes.
     UserError
-        For an unknown name, when no place gives the right bytes, and when the disk cannot keep them.
+        For an unknown name, and when the disk cannot keep the bytes.
     """
     item = _known(name)
     folder = cache_dir() / "downloads"
@@ -258,7 +264,7 @@ def _bring(name: str, item: File, work: Path, damage: str) -> None:
         except Unavailable as reason:
             reasons.append(f"{place}: {reason}")
     listed = "\n".join(f"  * {reason}" for reason in dict.fromkeys(reasons))
-    raise UserError(
+    raise NotFetched(
         f"{name!r} ({item.download.path}, {_in_words(item.download.size)}, from {item.source}) "
         f"could not be fetched:\n{listed}\n"
         "Two ways to provide it: connect this machine to the internet and run this again; or bring it by hand from "

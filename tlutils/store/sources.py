@@ -43,8 +43,8 @@ class File:
         is kept.
     licence : str
     description : str
-    quick : bool
-        Whether the quick profile uses it.
+    quick : str
+        Which lessons use it in the quick profile; empty where none does.
     """
 
     download: Part
@@ -52,7 +52,7 @@ class File:
     members: Mapping[str, Part] = field(default_factory=dict)
     licence: str
     description: str
-    quick: bool = False
+    quick: str = ""
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -84,4 +84,5 @@ def _read(table: Path) -> dict[str, File]:
 
 
 FILES = _read(Path(__file__).with_name("sources.toml"))
-QUICK = tuple(name for name, file in FILES.items() if file.quick)
+# What the quick profile uses, and which lessons.
+QUICK = {name: file.quick for name, file in FILES.items() if file.quick}
