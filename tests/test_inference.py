@@ -183,8 +183,8 @@ def half_precision(monkeypatch: pytest.MonkeyPatch) -> keras.Model:
 
 
 def another_network_under_its_name(monkeypatch: pytest.MonkeyPatch) -> keras.Model:
-    convert = inference._convert
-    monkeypatch.setattr(inference, "_convert", lambda model, shape: convert(depthwise(seed=1), shape))
+    convert = inference.convert
+    monkeypatch.setattr(inference, "convert", lambda model, shape: convert(depthwise(seed=1), shape))
     return depthwise()
 
 
