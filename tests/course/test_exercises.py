@@ -503,7 +503,7 @@ RIGHT: dict[str, list[Any]] = {
     "13_modality_mask": [modality_mask],
     "13_importance": [importance],
     "15_quantize": [quantized, lambda *given: list(quantized(*given))],
-    "15_soften": [softened, lambda logits, t: keras.ops.softmax(np.asarray(logits) / t)],
+    "15b_soften": [softened, lambda logits, t: keras.ops.softmax(np.asarray(logits) / t)],
     "15_which_file": [which()],
     "16_threshold_for": [threshold_for],
     "16_what_to_do": [advised()],
@@ -967,7 +967,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (quantized_as_given, "From 0.5 to 2.55, 0 is not in the range"),
         (lambda v, low, high: quantized_as_given(v, min(low, 0), high), "From -2.55 to -0.5, 0 is not in the range"),
     ],
-    "15_soften": [
+    "15b_soften": [
         (lambda logits, t: softened(logits, 1), "temperature is not used"),
         (lambda logits, t: softened(logits, 1 / t), "become harder"),
         (lambda logits, t: softened(logits, 1) / t, "no longer sum to 1"),
