@@ -269,7 +269,7 @@ def test_an_exported_model_answers_on_a_machine_without_keras(tmp_path: Path, re
         return subprocess.run(command, capture_output=True, text=True, env=environment)
 
     done = asked("tlutils", "keras", "tensorflow")
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     assert [line.split()[1:] for line in done.stdout.splitlines()] == [
         ["100%", "red"],
         ["50%", "blue", "refused:", "strange"],
@@ -296,6 +296,26 @@ def test_the_exported_file_of_a_pretrained_network_gives_the_answers_of_keras(tm
         np.testing.assert_allclose(mine.probabilities, other.probabilities, atol=1e-3)
         assert mine.nearness == pytest.approx(other.nearness, abs=1e-3)
         assert mine.answer == other.answer
+
+
+@with_lite
+def test_an_exported_model_of_sentences_answers_as_in_keras_however_long_they_are(tmp_path: Path) -> None:
+    tokens = keras.Input((None,), dtype="int32")
+    vectors = keras.layers.Embedding(9, 3, mask_zero=True)(tokens)
+    model = deployment.assemble(
+        [keras.Model(tokens, keras.layers.GlobalAveragePooling1D()(vectors))], (np.eye(3, 2), np.zeros(2)), np.eye(2, 3)
+    )
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "good", "bad", "lamp", "."]
+    sentences = ["a good lamp.", "bad", "good " * 300, "a bad lamp. a bad lamp."]
+    replies = []
+    for export in ("", "litert"):
+        folder = deployment.prepare(tmp_path / f"model{export}")
+        deployment.write(folder, model, labels(), "# card\n", "<html></html>", words, export=export)
+        replies.append(list(deployment.predict(deployment.load(folder), sentences)))
+    assert (folder / "model.tflite").is_file()
+    for theirs, ours in zip(*replies, strict=True):
+        np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=1e-3)
+        assert ours.nearness == pytest.approx(theirs.nearness, abs=1e-3)
 
 
 @with_lite

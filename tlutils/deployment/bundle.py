@@ -119,7 +119,7 @@ def write(
             new = Path(temporary)
             model.save(new / "model.keras")
             if export:
-                _export(model, new / "model.tflite")
+                _export(model, len(vocabulary or ()), new / "model.tflite")
             if vocabulary is not None:
                 (new / "vocabulary.txt").write_text("\n".join(vocabulary), encoding="utf-8", newline="\n")
             hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(new.iterdir())}
@@ -141,9 +141,9 @@ def write(
         ) from error
 
 
-def _export(model: keras.Model, path: Path) -> None:
+def _export(model: keras.Model, n_tokens: int, path: Path) -> None:
     try:
-        content = exported.litert(model, minilm.MAX_LENGTH)
+        content = exported.litert(model, n_tokens)
     # The converter raises nearly every kind of exception, and a trained model is worth more than its copy.
     except Exception as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]

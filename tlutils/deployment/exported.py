@@ -11,6 +11,7 @@ import numpy as np
 
 from tlutils import inference, settings
 from tlutils.deployment import program
+from tlutils.models import minilm
 
 if TYPE_CHECKING:
     import keras
@@ -53,7 +54,7 @@ def require(export: str) -> None:
         )
 
 
-def litert(model: keras.Model, length: int) -> bytes:
+def litert(model: keras.Model, n_tokens: int = 0) -> bytes:
     """Convert an assembled model to LiteRT's format, and ask it what Keras is asked.
 
     The file takes pictures that have been cut to the central square and resized, since LiteRT has no resizing that
@@ -63,14 +64,14 @@ def litert(model: keras.Model, length: int) -> bytes:
     ----------
     model : keras.Model
         As `assembly.assemble` builds it.
-    length : int
-        Tokens of each row, where the model takes sentences.
+    n_tokens : int
+        How many token numbers there are, where the model takes sentences.
 
     Returns
     -------
     bytes
         What a file ``.tflite`` holds: one example, float32 of shape (1, image_size, image_size, 3) or int32 of shape
-        (1, length), to probabilities, ``output_0``, and nearness, ``output_1``.
+        (1, `minilm.MAX_LENGTH`), to probabilities, ``output_0``, and nearness, ``output_1``.
 
     Raises
     ------
@@ -82,10 +83,10 @@ def litert(model: keras.Model, length: int) -> bytes:
 
     resizing = [layer for layer in model.layers if isinstance(layer, keras.layers.Resizing)]
     network = keras.Model(resizing[0].output, model.outputs) if resizing else model
-    shape = network.input_shape[1:] if resizing else (length,)
+    shape = network.input_shape[1:] if resizing else (minilm.MAX_LENGTH,)
     content = inference.convert(network, shape)
     rng = np.random.default_rng(0)
-    asked = rng.integers(0, 256, (4, *shape)).astype(network.inputs[0].dtype)
+    asked = rng.integers(0, 256 if resizing else n_tokens, (4, *shape)).astype(network.inputs[0].dtype)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(content)

@@ -17,6 +17,7 @@ import contextlib
 import csv
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,8 +81,11 @@ class LiteNetwork:
     def __init__(self, path: Path) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
+        with _without_remarks():
+            interpreter = Interpreter(model_content=path.read_bytes())
+            interpreter.allocate_tensors()
         # Its runner names the outputs; the interpreter lists them in an order of its own.
-        self._run = Interpreter(model_content=path.read_bytes()).get_signature_runner()
+        self._run = interpreter.get_signature_runner()
         [(self._name, self._given)] = self._run.get_input_details().items()
 
     def predict_on_batch(self, inputs: NDArray[np.generic]) -> list[NDArray[np.float32]]:
@@ -102,6 +106,23 @@ class LiteNetwork:
             example[0, : len(row)] = row
             replies.append(self._run(**{self._name: example}))
         return [np.concatenate([reply[name] for reply in replies]) for name in ("output_0", "output_1")]
+
+
+@contextlib.contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Drop what LiteRT says when it starts, which goes past `sys.stderr`; an error is raised all the same."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # a program without a console
+        yield
+        return
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @dataclass(frozen=True)
