@@ -31,6 +31,8 @@ LESSONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "03_vgg16": (("flowers",), TWENTY | {"image_size": 128}),
     "03b_four_steps": (("flowers",), TWENTY),
     "04_what_transfers": (("flowers",), {}),
+    "15_deploy_small": (("flowers",), TWENTY),
+    "15b_small_network": (("flowers",), TWENTY),
     "16_your_own_data": (("flowers", "daynight"), TWENTY),
 }
 SOURCES = {

@@ -503,6 +503,7 @@ RIGHT: dict[str, list[Any]] = {
     "13_modality_mask": [modality_mask],
     "13_importance": [importance],
     "15_quantize": [quantized, lambda *given: list(quantized(*given))],
+    "15b_plan": [{"try first": "cuts", "decided by": "validation"}],
     "15b_soften": [softened, lambda logits, t: keras.ops.softmax(np.asarray(logits) / t)],
     "15_which_file": [which()],
     "16_threshold_for": [threshold_for],
@@ -966,6 +967,13 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (lambda v, low, high: quantized(v, low, high, zero=np.full(7, -78)), "one number each"),
         (quantized_as_given, "From 0.5 to 2.55, 0 is not in the range"),
         (lambda v, low, high: quantized_as_given(v, min(low, 0), high), "From -2.55 to -0.5, 0 is not in the range"),
+    ],
+    "15b_plan": [
+        ({"try first": "end", "decided by": "validation"}, "the noise may be gone"),
+        ({"try first": "new", "decided by": "validation"}, "few for a network from scratch"),
+        ({"try first": "cuts", "decided by": "training"}, "whatever it learnt"),
+        ({"try first": "cuts", "decided by": "test"}, "no test any more"),
+        ({"try first": "cuts", "decided by": "luck"}, "decided by: choose one of"),
     ],
     "15b_soften": [
         (lambda logits, t: softened(logits, 1), "temperature is not used"),

@@ -43,3 +43,21 @@ def soften(answer: Any) -> str | None:
     if not np.allclose(large, [[1, 0]]):
         return "With a logit of 2,000 the exponential overflows. Subtract the largest logit of the row first."
     return None
+
+
+def plan(answer: Any) -> str | None:
+    """Where to look for a head that tells two scanners apart by their noise, and on which scans that is decided."""
+    options = {"try first": ("end", "cuts", "new"), "decided by": ("training", "validation", "test")}
+    chosen = answers.choices(answer, options)
+    if chosen["try first"] == "end":
+        return (
+            "A network that finds tumours learnt to pass over noise: at its end the noise may be gone, as colour is in "
+            "this lesson."
+        )
+    if chosen["try first"] == "new":
+        return "200 scans are few for a network from scratch. Cuts and tables cost seconds, and may be enough."
+    if chosen["decided by"] == "training":
+        return "On the scans that it learnt from, a head with many inputs is right whatever it learnt."
+    if chosen["decided by"] == "test":
+        return "The test scans report the last number. What decides between plans is no test any more."
+    return None
