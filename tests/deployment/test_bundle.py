@@ -323,8 +323,9 @@ def test_without_litert_an_exported_model_is_asked_through_keras(
     tmp_path: Path, reddish: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = written(deployment.prepare(tmp_path), reddish, export="litert")
+    assert isinstance(deployment.load(folder / "model.tflite").network, program.LiteNetwork)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    assert isinstance(deployment.load(folder).network, keras.Model)
+    assert isinstance(deployment.load(folder / "model.tflite").network, keras.Model)
 
 
 @with_lite

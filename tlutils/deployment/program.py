@@ -157,7 +157,7 @@ class Answer:
 
 
 def load(folder: Path) -> Model:
-    """Load the model of a folder, or of a folder's model.keras.
+    """Load the model of a folder, or of a folder's model.keras or model.tflite.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def load(folder: Path) -> Model:
     NoModel
         No such folder, a file that is missing or damaged, a Keras that does not start and no LiteRT in its place.
     """
-    folder = folder.parent if folder.name == "model.keras" else folder
+    folder = folder.parent if folder.name in ("model.keras", "model.tflite") else folder
     for name in ("labels.json", "model.keras"):
         if not (folder / name).is_file():
             raise NoModel(f"'{folder}' has no {name}. Give the folder that the training wrote (its out_dir).")
