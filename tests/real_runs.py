@@ -32,6 +32,8 @@ LESSONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "03b_four_steps": (("flowers",), TWENTY),
     "04_what_transfers": (("flowers",), {}),
     "12b_speech": (("spoken_digits",), {}),
+    "15_deploy_small": (("flowers",), TWENTY),
+    "15b_small_network": (("flowers",), TWENTY),
     "16_your_own_data": (("flowers", "daynight"), TWENTY),
 }
 FOLDERS = {

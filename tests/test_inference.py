@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tlutils import inference
+from tlutils import inference, settings
 from tlutils.cut import compute_once, cut
 from tlutils.models import backbones, features
 
@@ -183,8 +183,8 @@ def half_precision(monkeypatch: pytest.MonkeyPatch) -> keras.Model:
 
 
 def another_network_under_its_name(monkeypatch: pytest.MonkeyPatch) -> keras.Model:
-    convert = inference._convert
-    monkeypatch.setattr(inference, "_convert", lambda model, shape: convert(depthwise(seed=1), shape))
+    convert = inference.convert
+    monkeypatch.setattr(inference, "convert", lambda model, shape: convert(depthwise(seed=1), shape))
     return depthwise()
 
 
@@ -234,6 +234,15 @@ def test_a_conversion_prints_nothing_and_leaves_the_random_numbers_alone(capfd) 
         drawn.append((np.random.random(), float(keras.random.uniform(()))))
     assert drawn[0] == drawn[1]
     assert capfd.readouterr() == ("", "")
+
+
+@with_lite
+def test_a_conversion_writes_nothing_into_a_notebook_where_the_log_is_shown(caplog) -> None:
+    settings.make_repeatable(0)
+    with caplog.at_level(logging.INFO, "tensorflow"):
+        inference.convert(depthwise(), (32, 32, 3))
+        logging.getLogger("tensorflow").warning("something else")
+    assert [record.getMessage() for record in caplog.records if record.name == "tensorflow"] == ["something else"]
 
 
 @with_lite

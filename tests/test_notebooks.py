@@ -247,6 +247,36 @@ def test_fine_tuning_as_a_lesson_writes_it_out_is_that_of_the_package() -> None:
     assert not np.array_equal(trained[0][0], tail.get_weights()[0])
 
 
+def test_a_litert_file_as_a_lesson_makes_it_answers_as_that_of_the_package(tmp_path: Path) -> None:
+    import keras
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+
+    from tlutils import inference, settings
+
+    def ask(content: bytes) -> Any:
+        run = Interpreter(model_content=content).get_signature_runner()
+        [name] = run.get_input_details()
+        return run(**{name: picture})["output_0"]
+
+    [cell] = [cell for cell in code_cells(FOLDER / "15_deploy_small.ipynb") if "def to_litert" in cell.source]
+    names: dict[str, Any] = {"settings": settings}
+    exec(cell.source, names)
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Conv2D(8, 3, activation="relu"), keras.layers.Flatten(), keras.layers.Dense(4)]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    picture = np.random.default_rng(0).uniform(0, 1, (1, 8, 8, 3)).astype("float32")
+    given = [keras.InputSpec(shape=(None, 8, 8, 3), dtype="float32")]
+    saved = str(tmp_path / "saved")
+    model.export(saved, format="tf_saved_model", input_signature=given, verbose=False)
+    plain = names["to_litert"](saved)
+    np.testing.assert_array_equal(ask(plain), ask(inference.convert(model, (8, 8, 3))))
+    in_int8 = names["to_litert"](saved, calibration=picture)
+    largest = np.abs(ask(plain)).max()
+    assert 0 < np.abs(ask(in_int8) - ask(plain)).max() < 0.05 * largest
+    assert len(names["to_litert"](saved, halves=True)) < len(plain)
+
+
 def test_the_draw_from_a_long_table_of_sentences_keeps_its_small_classes_whole(tmp_path: Path) -> None:
     import numpy as np
 
@@ -332,6 +362,8 @@ FEW: dict[str, dict[str, Any]] = {
     "12_text": {"labels_per_class": 20, "epochs": 1},
     "12b_speech": {"labels_per_class": 5},
     "13_multimodal": {"labels_per_class": 5, "epochs": 1},
+    "15_deploy_small": {"labels_per_class": 5, "calls": 1},
+    "15b_small_network": {"labels_per_class": 5, "epochs": 1},
     "16_your_own_data": {"epochs": 1, "image_size": 64},
     "18_theory": {"per_class": 10},
 }

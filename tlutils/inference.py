@@ -134,6 +134,40 @@ def lite(model: keras.Model, first: NDArray[Any]) -> Forward | None:
     return None
 
 
+def convert(model: keras.Model, shape: tuple[int, ...]) -> bytes:
+    """Convert a network to LiteRT's format, in float32.
+
+    Parameters
+    ----------
+    model : keras.Model
+        One input. On the TensorFlow backend.
+    shape : tuple of int
+        Of one example. Lengths that the network leaves open are fixed by it, since LiteRT is slow, or fails, where it
+        must find them itself.
+
+    Returns
+    -------
+    bytes
+        What a file ``.tflite`` holds. Its signature names the outputs ``output_0``, ``output_1``, ... in the order of
+        the model's; LiteRT's own list of outputs may have another.
+
+    Raises
+    ------
+    Exception
+        Of nearly any kind, for a layer that the converter does not know.
+    """
+    import keras
+    import tensorflow as tf
+
+    given = keras.InputSpec(shape=(None, *shape), dtype=model.inputs[0].dtype)
+    # Whatever the converter prints about a failure stands in its exception, too.
+    with tempfile.TemporaryDirectory() as folder, settings.quiet_stderr():
+        saved = str(Path(folder) / "saved")
+        # Not from a concrete function, which loses the weights without an error.
+        model.export(saved, format="tf_saved_model", input_signature=[given], verbose=False)
+        return bytes(tf.lite.TFLiteConverter.from_saved_model(saved).convert())
+
+
 def cores() -> int:
     """Return how many threads can call the function that `lite` returns without waiting for each other."""
     return os.cpu_count() or 1
@@ -158,27 +192,13 @@ def _converted(model: keras.Model, shape: tuple[int, ...]) -> bytes:
         stored = path.read_bytes()
         if stored[:32] == hashlib.sha256(stored[32:]).digest():
             return stored[32:]
-    content = _convert(model, shape)
+    content = convert(model, shape)
     # What cannot be kept is converted again next time.
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
         with settings.replacing(path) as temporary:
             temporary.write_bytes(hashlib.sha256(content).digest() + content)
     return content
-
-
-def _convert(model: keras.Model, shape: tuple[int, ...]) -> bytes:
-    import keras
-    import tensorflow as tf
-
-    # Lengths that the network leaves open are fixed, since LiteRT is slow, or fails, where it must find them itself.
-    given = keras.InputSpec(shape=(None, *shape), dtype=model.inputs[0].dtype)
-    # Whatever the converter prints about a failure stands in its exception, too.
-    with tempfile.TemporaryDirectory() as folder, settings.quiet_stderr():
-        saved = str(Path(folder) / "saved")
-        # Not from a concrete function, which loses the weights without an error.
-        model.export(saved, format="tf_saved_model", input_signature=[given], verbose=False)
-        return bytes(tf.lite.TFLiteConverter.from_saved_model(saved).convert())
 
 
 def _forward(interpreters: Sequence[Any], shape: tuple[int, ...]) -> Forward:

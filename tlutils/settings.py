@@ -234,12 +234,14 @@ def _set_numbers() -> None:
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
-    # A lesson trains dozens of small models on purpose; TensorFlow would advise against it in every other cell.
-    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
+    # A lesson trains dozens of small models on purpose; TensorFlow would advise against it in every other cell. When it
+    # exports one, it would name a folder that is of no interest to the reader.
+    logging.getLogger("tensorflow").addFilter(_is_news)
 
 
-def _is_no_retracing(record: logging.LogRecord) -> bool:
-    return "tf.function retracing" not in record.getMessage()
+def _is_news(record: logging.LogRecord) -> bool:
+    said = record.getMessage()
+    return "tf.function retracing" not in said and not said.startswith("Assets written to")
 
 
 def _keras_json() -> Path:

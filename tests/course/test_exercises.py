@@ -418,6 +418,40 @@ def importance_of_labels(predict: Any, features: Any, labels: Any, block: Any, r
     return (predict(features) == labels).mean() - (predict(features) == rng.permutation(labels)).mean()
 
 
+# 15
+
+
+def quantized(values, low, high, q=None, step=None, zero=None):
+    return quantized_as_given(values, min(low, 0), max(high, 0), q, step, zero)
+
+
+def quantized_as_given(values, low, high, q=None, step=None, zero=None):
+    size = (high - low) / 255 if step is None else step
+    point = round(-128 - low / size) if zero is None else zero
+    whole = np.clip(np.round(values / size) + point, -128, 127) if q is None else q(values / size, point)
+    return whole, size, point
+
+
+def softened(logits, temperature):
+    scores = np.asarray(logits) / temperature
+    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return scores / scores.sum(axis=1, keepdims=True)
+
+
+def softened_naively(logits, temperature):
+    with np.errstate(all="ignore"):
+        return np.exp(logits / temperature) / np.exp(logits / temperature).sum(axis=1, keepdims=True)
+
+
+def softened_in_place(logits, temperature):
+    logits /= temperature
+    return softened(logits, 1)
+
+
+def which(bell: Any = "student", belt: Any = "float16", library: Any = "int8") -> dict[str, Any]:
+    return {"door bell": bell, "sorting belt": belt, "photo library": library}
+
+
 # 18
 
 
@@ -490,6 +524,10 @@ RIGHT: dict[str, list[Any]] = {
     ],
     "13_modality_mask": [modality_mask],
     "13_importance": [importance],
+    "15_quantize": [quantized, lambda *given: list(quantized(*given))],
+    "15b_plan": [{"try first": "cuts", "decided by": "validation"}],
+    "15b_soften": [softened, lambda logits, t: keras.ops.softmax(np.asarray(logits) / t)],
+    "15_which_file": [which()],
     "16_threshold_for": [threshold_for],
     "16_what_to_do": [advised()],
     "18_reuse": [decided()],
@@ -946,6 +984,68 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (importance_in_place, "Work on a copy"),
         (importance_of_all, "outside the block"),
         (importance_of_labels, "not the labels"),
+    ],
+    "15_quantize": [
+        (lambda v, low, high: quantized(v, low, high, step=(high - low) / 256), "255 steps, not 256"),
+        (lambda v, low, high: quantized(v, low, high, step=max(-low, high) / 127), "a step is 5.1 / 255"),
+        (lambda v, low, high: quantized(v, low, high, zero=round(-low / 0.02)), "for 0 to 255"),
+        (lambda v, low, high: quantized(v, low, high, zero=-77.5), "a whole number, not -77.5"),
+        (lambda v, low, high: quantized(v, low, high, zero=78), "0 becomes -78, not 78"),
+        (lambda v, low, high: quantized(v, low, high, lambda x, z: np.round(x) + z), "use np.clip"),
+        (
+            lambda v, low, high: quantized(v, low, high, lambda x, z: (np.round(x) + z).astype(int).astype(np.int8)),
+            "wrapped around",
+        ),
+        (
+            lambda v, low, high: quantized(v, low, high, lambda x, z: np.clip(np.floor(x) + z, -128, 127)),
+            "not down",
+        ),
+        (
+            lambda v, low, high: quantized(v, low, high, lambda x, z: np.clip(x.astype(int) + z, -128, 127)),
+            "a conversion cuts off",
+        ),
+        (
+            lambda v, low, high: quantized(v, low, high, lambda x, z: np.clip(np.round(x), -128, 127)),
+            "zero point is not added",
+        ),
+        (lambda v, low, high: quantized(v, low, high, lambda x, z: 0 * x), "Not the right numbers"),
+        (lambda v, low, high: quantized(v, low, high, lambda x, z: x[:2]), "as many whole numbers"),
+        (lambda v, low, high: quantized(v, low, high)[0], "Return three things"),
+        (lambda v, low, high: quantized(v, low, high, zero=np.full(7, -78)), "one number each"),
+        (quantized_as_given, "From 0.5 to 2.55, 0 is not in the range"),
+        (lambda v, low, high: quantized_as_given(v, min(low, 0), high), "From -2.55 to -0.5, 0 is not in the range"),
+    ],
+    "15b_plan": [
+        ({"try first": "end", "decided by": "validation"}, "the noise may be gone"),
+        ({"try first": "new", "decided by": "validation"}, "few for a network from scratch"),
+        ({"try first": "cuts", "decided by": "training"}, "whatever it learnt"),
+        ({"try first": "cuts", "decided by": "test"}, "no test any more"),
+        ({"try first": "cuts", "decided by": "luck"}, "decided by: choose one of"),
+    ],
+    "15b_soften": [
+        (lambda logits, t: softened(logits, 1), "temperature is not used"),
+        (lambda logits, t: softened(logits, 1 / t), "become harder"),
+        (lambda logits, t: softened(logits, 1) / t, "no longer sum to 1"),
+        (lambda logits, t: softened(logits.T, t).T, "along a row"),
+        (lambda logits, t: np.exp(logits / t) / np.exp(logits / t).sum(), "Each row sums to 1"),
+        (lambda logits, t: np.exp(logits / t), "Divide each row by its sum"),
+        (lambda logits, t: logits / t, "Those are the divided logits"),
+        (lambda logits, t: softened(logits, t) ** 2, "Not the right numbers"),
+        (lambda logits, t: softened(logits, t)[0], "shape (2, 3), not (3,)"),
+        (softened_naively, "overflows"),
+        (softened_in_place, "in place"),
+    ],
+    "15_which_file": [
+        (which(bell="int8"), "970 kB do not fit"),
+        (which(bell="float16"), "1,860 kB do not fit"),
+        (which(bell="float32"), "3,700 kB do not fit"),
+        (which(belt="int8"), "one fruit in twenty"),
+        (which(belt="float32"), "half the space"),
+        (which(belt="student"), "81 % are fewer"),
+        (which(library="float16"), "Nobody waits"),
+        (which(library="float32"), "Nobody waits"),
+        (which(library="student"), "81 % are fewer"),
+        (which(library="onnx"), "photo library: choose one of"),
     ],
     "16_threshold_for": [
         (lambda c, r, w: max((t for t in c if r[c >= t].mean() >= w), default=1.01), "largest confidence"),

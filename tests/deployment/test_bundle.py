@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,8 +20,15 @@ from PIL import Image
 from tlutils import deployment
 from tlutils.deployment import bundle, program
 from tlutils.deployment.program import NoModel
+from tlutils.models import backbones
 from tlutils.models.wordpiece import WordPiece
 from tlutils.settings import UserError
+from tlutils.synthetic import shapes
+
+with_lite = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow" or importlib.util.find_spec("ai_edge_litert") is None,
+    reason="needs Keras on TensorFlow, and ai-edge-litert",
+)
 
 CLASSES = ("blue", "red")
 
@@ -28,8 +37,8 @@ def labels(unsure: float = 0.9) -> dict[str, Any]:
     return {"classes": CLASSES, "thresholds": {"unsure": unsure, "strange": 0.6}, "image_size": 8, "spans": {}}
 
 
-def written(folder: Path, model: Any) -> Path:
-    deployment.write(folder, model, labels(), "# card\n", "<html></html>")
+def written(folder: Path, model: Any, export: str = "") -> Path:
+    deployment.write(folder, model, labels(), "# card\n", "<html></html>", export=export)
     return folder
 
 
@@ -238,3 +247,114 @@ def test_a_card_shows_every_text_of_the_reader_as_text() -> None:
     assert "<script>" not in page and "<b>" not in page
     assert "<td>$5, a|b, `x` # y</td>" in page
     assert page.count("<h1>") == 1 and "data:image/png;base64,cG5n" in page
+
+
+def hide(folder: Path, *packages: str) -> dict[str, str]:
+    """Make packages of these names that cannot be imported, as where they are not installed."""
+    folder.mkdir(exist_ok=True)
+    for package in packages:
+        (folder / f"{package}.py").write_text(f"raise ImportError('this machine has no {package}')")
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
+@with_lite
+def test_an_exported_model_answers_on_a_machine_without_keras(tmp_path: Path, reddish: Any) -> None:
+    folder = written(deployment.prepare(tmp_path / "model", export="litert"), reddish, export="litert")
+    paint(tmp_path / "asked" / "a.png", (250, 0, 0))
+    paint(tmp_path / "asked" / "b.png", (0, 250, 0))
+    command = [sys.executable, folder / "predict.py", tmp_path / "asked"]
+
+    def asked(*hidden: str) -> subprocess.CompletedProcess[str]:
+        environment = hide(tmp_path / "-".join(hidden), *hidden)
+        return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+    done = asked("tlutils", "keras", "tensorflow")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[1:] for line in done.stdout.splitlines()] == [
+        ["100%", "red"],
+        ["50%", "blue", "refused:", "strange"],
+    ]
+    nothing = asked("tlutils", "keras", "tensorflow", "ai_edge_litert")
+    assert nothing.returncode == 2 and "Install ai-edge-litert, which is enough for model.tflite" in nothing.stderr
+
+
+@with_lite
+def test_the_exported_file_of_a_pretrained_network_gives_the_answers_of_keras(tmp_path: Path) -> None:
+    base, rng = backbones.load("vgg16_mini"), np.random.default_rng(0)
+    pool = keras.Sequential([keras.Input(base.model.output_shape[1:]), keras.layers.GlobalAveragePooling2D()])
+    head = rng.normal(size=(128, 5)), np.zeros(5)
+    model = deployment.assemble([base.model, pool], head, rng.normal(size=(5, 128)), image_size=64)
+    facts = labels() | {"classes": tuple("abcde"), "image_size": 64}
+    for export in ("", "litert"):
+        folder = deployment.prepare(tmp_path / f"model{export}")
+        deployment.write(folder, model, facts, "# card\n", "<html></html>", export=export)
+    pictures = [rng.integers(0, 256, size, dtype=np.uint8) for size in ((64, 64, 3), (90, 70, 3), (40, 200, 3))]
+    pictures += list(shapes.flowers(per_class=4, seed=0).pictures)
+    ours, theirs = (deployment.load(tmp_path / f"model{export}") for export in ("litert", ""))
+    assert isinstance(ours.network, program.LiteNetwork) and isinstance(theirs.network, keras.Model)
+    for mine, other in zip(deployment.predict(ours, pictures), deployment.predict(theirs, pictures), strict=True):
+        np.testing.assert_allclose(mine.probabilities, other.probabilities, atol=1e-3)
+        assert mine.nearness == pytest.approx(other.nearness, abs=1e-3)
+        assert mine.answer == other.answer
+
+
+@with_lite
+def test_an_exported_model_of_sentences_answers_as_in_keras_however_long_they_are(tmp_path: Path) -> None:
+    tokens = keras.Input((None,), dtype="int32")
+    vectors = keras.layers.Embedding(9, 3, mask_zero=True)(tokens)
+    model = deployment.assemble(
+        [keras.Model(tokens, keras.layers.GlobalAveragePooling1D()(vectors))], (np.eye(3, 2), np.zeros(2)), np.eye(2, 3)
+    )
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "good", "bad", "lamp", "."]
+    sentences = ["a good lamp.", "bad", "good " * 300, "a bad lamp. a bad lamp."]
+    replies = []
+    for export in ("", "litert"):
+        folder = deployment.prepare(tmp_path / f"model{export}")
+        deployment.write(folder, model, labels(), "# card\n", "<html></html>", words, export=export)
+        replies.append(list(deployment.predict(deployment.load(folder), sentences)))
+    assert (folder / "model.tflite").is_file()
+    for theirs, ours in zip(*replies, strict=True):
+        np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=1e-3)
+        assert ours.nearness == pytest.approx(theirs.nearness, abs=1e-3)
+
+
+@with_lite
+def test_without_litert_an_exported_model_is_asked_through_keras(
+    tmp_path: Path, reddish: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = written(deployment.prepare(tmp_path), reddish, export="litert")
+    assert isinstance(deployment.load(folder / "model.tflite").network, program.LiteNetwork)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    assert isinstance(deployment.load(folder / "model.tflite").network, keras.Model)
+
+
+@with_lite
+def test_an_exported_file_that_is_damaged_is_named_before_litert_sees_it(tmp_path: Path, reddish: Any) -> None:
+    folder = written(deployment.prepare(tmp_path), reddish, export="litert")
+    whole = (folder / "model.tflite").read_bytes()
+    for damaged in (whole[:-9], whole[:40] + bytes([whole[40] ^ 1]) + whole[41:]):
+        (folder / "model.tflite").write_bytes(damaged)
+        with pytest.raises(NoModel, match="model.tflite' is not the file .* cut short, damaged or exchanged"):
+            deployment.load(folder)
+
+
+@with_lite
+def test_a_model_that_cannot_be_exported_is_written_all_the_same(tmp_path: Path) -> None:
+    pixels = keras.Input((8, 8, 3))
+    features = keras.layers.Lambda(lambda x: keras.ops.svd(x, compute_uv=False)[:, 0])(pixels)
+    model = deployment.assemble([keras.Model(pixels, features)], (np.ones((3, 2)), np.zeros(2)), np.eye(2, 3), 8)
+    with pytest.warns(UserWarning, match="model.tflite could not be made, and the rest is written: "):
+        written(deployment.prepare(tmp_path), model, export="litert")
+    assert {file.name for file in tmp_path.iterdir()} == set(bundle.FILES) - {"model.tflite", "vocabulary.txt"}
+    assert list(json.loads((tmp_path / "labels.json").read_text())["sha256"]) == ["model.keras"]
+
+
+def test_an_export_that_cannot_be_had_is_refused_before_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="export='onnx' is unknown; choose '' or 'litert'"):
+        deployment.prepare(tmp_path / "model", export="onnx")
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    with pytest.raises(UserError, match=r"needs the package ai-edge-litert.*pip install ai-edge-litert"):
+        deployment.prepare(tmp_path / "model", export="litert")
+    assert not (tmp_path / "model").exists()

@@ -8,23 +8,24 @@ import html
 import json
 import re
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlutils import settings
 from tlutils.datasets import decoding
-from tlutils.deployment import program
+from tlutils.deployment import exported, program
 from tlutils.models import minilm, wordpiece
 
 if TYPE_CHECKING:
     import keras
 
 # What `write` leaves; an older model's go into a folder of their own.
-FILES = ("model.keras", "labels.json", "vocabulary.txt", "predict.py", "model_card.md", "report.html")
+FILES = ("model.keras", "model.tflite", "labels.json", "vocabulary.txt", "predict.py", "model_card.md", "report.html")
 
 
-def prepare(out_dir: str | Path, data: str | Path = "") -> Path:
+def prepare(out_dir: str | Path, data: str | Path = "", export: str = "") -> Path:
     """Make the folder that a model will be written to, before the time is spent on training it.
 
     Parameters
@@ -32,6 +33,8 @@ def prepare(out_dir: str | Path, data: str | Path = "") -> Path:
     out_dir : str or Path
     data : str or Path, optional
         The reader's folder of pictures, which must stay free of what we write; empty for none.
+    export : str, optional
+        As `write` takes it.
 
     Returns
     -------
@@ -41,10 +44,11 @@ def prepare(out_dir: str | Path, data: str | Path = "") -> Path:
     Raises
     ------
     settings.UserError
-        A folder that cannot be made or written to, or that lies in the data.
+        A folder that cannot be made or written to, or that lies in the data; an export that cannot be had here.
     """
     if "\0" in str(out_dir):
         raise settings.UserError(f"out_dir={str(out_dir)!r}: a name holds no zero character. Give another.")
+    exported.require(export)
     folder = Path(out_dir).expanduser().resolve()
     if str(data) and folder.is_relative_to(Path(data).expanduser().resolve()):
         raise settings.UserError(
@@ -69,6 +73,7 @@ def write(
     card: str,
     report: str,
     vocabulary: Sequence[str] | None = None,
+    export: str = "",
 ) -> list[Path]:
     """Write a model with everything that it needs to be used elsewhere; an older one is kept.
 
@@ -91,11 +96,18 @@ def write(
         HTML.
     vocabulary : sequence of str, optional
         Word pieces of a model of sentences.
+    export : str, optional
+        ``"litert"`` for a file ``model.tflite`` beside ``model.keras``, which the program can ask without Keras.
 
     Returns
     -------
     list of Path
         What was written.
+
+    Warns
+    -----
+    UserWarning
+        The model could not be exported; everything else is written.
 
     Raises
     ------
@@ -106,6 +118,8 @@ def write(
         with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as temporary:
             new = Path(temporary)
             model.save(new / "model.keras")
+            if export:
+                _export(model, len(vocabulary or ()), new / "model.tflite")
             if vocabulary is not None:
                 (new / "vocabulary.txt").write_text("\n".join(vocabulary), encoding="utf-8", newline="\n")
             hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(new.iterdir())}
@@ -125,6 +139,17 @@ def write(
             f"The model could not be written to '{folder}' ({error.strerror or error}). Free some space or give "
             "another out_dir. What was there before is still there."
         ) from error
+
+
+def _export(model: keras.Model, n_tokens: int, path: Path) -> None:
+    try:
+        content = exported.litert(model, n_tokens)
+    # The converter raises nearly every kind of exception, and a trained model is worth more than its copy.
+    except Exception as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        warnings.warn(f"{path.name} could not be made, and the rest is written: {reason}", stacklevel=3)
+    else:
+        path.write_bytes(content)
 
 
 def _keep_earlier(folder: Path) -> None:

@@ -3,7 +3,8 @@
     python predict.py PICTURE_OR_FOLDER... [--csv FILE]
     python predict.py FILE_OF_SENTENCES... [--csv FILE]      one sentence in each line; - reads them from the keyboard
 
-Needs Python 3.11, keras with a backend such as tensorflow, and Pillow; `model.keras` and `labels.json` lie beside it.
+Needs Python 3.11 and Pillow, and for `model.keras` also keras with a backend such as tensorflow. Where `model.tflite`
+lies in the folder as well, ai-edge-litert is enough, and is taken if it is there: it starts in a moment.
 An answer is refused where the model should not be believed: as "unsure" if its confidence lies below the threshold in
 labels.json, as "strange" if the picture or sentence is unlike all that the model learnt from. The exit code is 0 if
 everything could be read, 1 if something could not, 2 if there was nothing to ask about.
@@ -12,11 +13,13 @@ everything could be read, 1 if something could not, 2 if there was nothing to as
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import hashlib
 import json
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,9 +44,9 @@ class Model:
 
     Attributes
     ----------
-    network : keras.Model
-        Pictures, uint8, shape (n, height, width, 3), or token numbers to probabilities, shape (n, n_classes), and
-        nearness to what was learnt, shape (n, 1).
+    network : keras.Model or LiteNetwork
+        Pictures, uint8, shape (n, image_size, image_size, 3), or token numbers to probabilities, shape (n, n_classes),
+        and nearness to what was learnt, shape (n, 1).
     classes : tuple of str
     unsure, strange : float
         The least confidence, and the least nearness, at which an answer is to be believed.
@@ -59,6 +62,67 @@ class Model:
     strange: float
     facts: dict[str, Any]
     tokenizer: Any = None
+
+
+class LiteNetwork:
+    """The network of a LiteRT file, asked as one of Keras is.
+
+    Parameters
+    ----------
+    path : Path
+        Whole: LiteRT ends the process where a file is damaged.
+
+    Raises
+    ------
+    ImportError
+        Without the package ai-edge-litert.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        with _without_remarks():
+            interpreter = Interpreter(model_content=path.read_bytes())
+            interpreter.allocate_tensors()
+        # Its runner names the outputs; the interpreter lists them in an order of its own.
+        self._run = interpreter.get_signature_runner()
+        [(self._name, self._given)] = self._run.get_input_details().items()
+
+    def predict_on_batch(self, inputs: NDArray[np.generic]) -> list[NDArray[np.float32]]:
+        """Return probabilities and nearness of pictures, or of token numbers.
+
+        Parameters
+        ----------
+        inputs : array, shape (n, image_size, image_size, 3) or (n, length)
+            Rows of token numbers may be shorter than the network's.
+
+        Returns
+        -------
+        list of two float32 arrays, shapes (n, n_classes) and (n, 1)
+        """
+        replies = []
+        for row in inputs:
+            example = np.zeros(self._given["shape"], self._given["dtype"])
+            example[0, : len(row)] = row
+            replies.append(self._run(**{self._name: example}))
+        return [np.concatenate([reply[name] for reply in replies]) for name in ("output_0", "output_1")]
+
+
+@contextlib.contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Drop what LiteRT says when it starts, which goes past `sys.stderr`; an error is raised all the same."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # a program without a console
+        yield
+        return
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @dataclass(frozen=True)
@@ -93,7 +157,7 @@ class Answer:
 
 
 def load(folder: Path) -> Model:
-    """Load the model of a folder, or of a folder's model.keras.
+    """Load the model of a folder, or of a folder's model.keras or model.tflite.
 
     Parameters
     ----------
@@ -106,9 +170,9 @@ def load(folder: Path) -> Model:
     Raises
     ------
     NoModel
-        No such folder, a file that is missing or damaged, a Keras that does not start.
+        No such folder, a file that is missing or damaged, a Keras that does not start and no LiteRT in its place.
     """
-    folder = folder.parent if folder.name == "model.keras" else folder
+    folder = folder.parent if folder.name in ("model.keras", "model.tflite") else folder
     for name in ("labels.json", "model.keras"):
         if not (folder / name).is_file():
             raise NoModel(f"'{folder}' has no {name}. Give the folder that the training wrote (its out_dir).")
@@ -123,15 +187,28 @@ def load(folder: Path) -> Model:
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             what = "is not the file that was written with labels.json" if path.is_file() else "is missing"
             raise NoModel(f"'{path}' {what}: cut short, damaged or exchanged. Copy the whole folder again.")
-    try:
-        import keras
-    except (ImportError, ValueError) as error:
-        raise NoModel(f"Keras does not start ({error}). Install tensorflow, and unset KERAS_BACKEND.") from error
+    network = _network(folder, expected)
     tokenizer = None
     if facts["input"] == "sentences":
         vocabulary = (folder / "vocabulary.txt").read_text(encoding="utf-8").split()
         tokenizer = WordPiece(vocabulary)
-    return Model(keras.saving.load_model(folder / "model.keras"), classes, unsure, strange, facts, tokenizer)
+    return Model(network, classes, unsure, strange, facts, tokenizer)
+
+
+def _network(folder: Path, files: Mapping[str, str]) -> Any:
+    """The network of a folder, in LiteRT if it was exported and the package is here, else in Keras."""
+    exported = "model.tflite" in files
+    if exported:
+        with contextlib.suppress(ImportError):
+            return LiteNetwork(folder / "model.tflite")
+    try:
+        import keras
+    except (ImportError, ValueError) as error:
+        way_out = "ai-edge-litert, which is enough for model.tflite; or " * exported
+        raise NoModel(
+            f"Keras does not start ({error}). Install {way_out}tensorflow, and unset KERAS_BACKEND."
+        ) from error
+    return keras.saving.load_model(folder / "model.keras")
 
 
 def predict(model: Model, things: Sequence[Path | str | NDArray[np.uint8]]) -> Iterator[Answer]:
