@@ -29,7 +29,7 @@ PARAMETER = re.compile(r"\w+: [\w\[\], |]+ = [^=#]+  # [^=]+")
 CLOCK = re.compile(r"\d[\d.,]*(?= ?(?:ms|s|seconds|minutes|x|times)\b)")
 
 # What a comparison says of itself: the ends of its interval and its margin.
-VERDICT = re.compile(r"95 % interval ([-+.\d]+) to ([-+.\d]+), margin ([.\d]+);")
+VERDICT = re.compile(r"95 % interval ([-+.\d]+) to ([-+.\d]+), margin ([-.\d]+);")
 
 # What goes with `data_dir`, in every lesson alike.
 WITH_A_FOLDER = (
@@ -283,6 +283,20 @@ def test_what_lessons_show_of_real_data_are_three_runs_on_each_data_set() -> Non
     assert "parameters.data_dir" not in table
 
 
+def test_whole_lessons_were_run_under_every_backend_with_the_same_seeds() -> None:
+    import pandas as pd
+
+    from tlutils import store
+
+    table = pd.read_csv(store.bundled("framework_runs.csv"))
+    runs_of_each = table.drop_duplicates(["lesson", "backend", "seed"]).groupby(["lesson", "backend"]).size().unstack()
+    assert set(runs_of_each) == {"tensorflow", "torch", "jax"} and set(runs_of_each.stack()) == {3}
+    assert table["accuracy"].between(0, 1).all() and (table["seconds"] > 0).all()
+    # Without a network, no backend can matter: what is left are the pictures and the splits.
+    plain = table[table["what"].str.contains("no network|bare pixels")]
+    assert len(plain) and (plain.groupby(["lesson", "what", "seed"])["accuracy"].nunique() == 1).all()
+
+
 # A student's copy proves that nothing hangs on a solution or on seed 0; few labels and steps prove it as well as many.
 FEW: dict[str, dict[str, Any]] = {
     "00_start_here": {"labels_per_class": 5},
@@ -295,6 +309,7 @@ FEW: dict[str, dict[str, Any]] = {
     "11_medical_imaging": {"image_size": 64},
     "12_text": {"labels_per_class": 20, "epochs": 1},
     "13_multimodal": {"labels_per_class": 5, "epochs": 1},
+    "14b_imports": {"labels_per_class": 5, "draws": 2},
     "16_your_own_data": {"epochs": 1, "image_size": 64},
     "18_theory": {"per_class": 10},
 }
