@@ -10,10 +10,10 @@ EXTRAS := [test$(if $(TORCH),$(comma)torch)]
 ENV := build/env$(TORCH).stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help env run check test notebooks lab bench real
+.PHONY: help env run check test notebooks lab bench real frameworks
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(ENV) ## set up the environment in .venv
 
@@ -34,7 +34,8 @@ check: $(ENV) ## style, types, layers and the fast tests: before each commit
 test: $(ENV) ## everything: style, types, layers, all tests, every notebook executed, every claim checked
 	$(style)
 	$(PYTEST)
-	KERAS_BACKEND=torch $(PYTEST) tests/test_cut.py tests/test_inference.py tests/tuning tests/models/test_backbones.py tests/models/test_minilm.py tests/models/test_speech.py
+	KERAS_BACKEND=torch $(PYTEST) tests/test_cut.py tests/test_inference.py tests/tuning tests/models/test_backbones.py tests/models/test_minilm.py tests/models/test_speech.py \
+		"tests/test_notebooks.py::test_a_student_copy_without_solutions_runs_to_its_end_with_another_seed[14_frameworks]"
 	TLUTILS_STRICT=1 $(PYTEST) --dist loadfile notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
 		--nbval-sanitize-with=tests/sanitize.cfg
 
@@ -51,6 +52,10 @@ bench: $(ENV) ## measure the speed ratios of the course into build/bench.json; o
 
 real: $(ENV) ## run lessons on real data into data/real_runs.csv: make real REAL=folder with flowers and daynight
 	$(BIN)/python tests/real_runs.py $(REAL) $(LESSONS)
+
+frameworks: $(ENV) ## run lessons under TensorFlow, PyTorch and JAX into data/framework_runs.csv; hours on two cores
+	$(BIN)/pip install -c constraints.txt -e '.[torch,jax]'
+	$(BIN)/python tests/framework_runs.py
 
 $(ENV): .venv/pyvenv.cfg pyproject.toml constraints.txt
 	$(BIN)/pip install -c constraints.txt -e '.$(EXTRAS)'

@@ -43,7 +43,7 @@ def _resolve(*arguments: str, given: str = "") -> subprocess.CompletedProcess[st
 def _resolve_pins(machine: tuple[str, str]) -> subprocess.CompletedProcess[str]:
     python, platform = machine
     versions = ("--constraints=constraints.txt", f"--python-version={python}", f"--python-platform={platform}")
-    return _resolve("pyproject.toml", "--extra=test", "--extra=deploy", *versions)
+    return _resolve("pyproject.toml", "--extra=test", "--extra=deploy", "--extra=jax", *versions)
 
 
 @pytest.mark.network

@@ -30,7 +30,7 @@ PARAMETER = re.compile(r"\w+: [\w\[\], |]+ = [^=#]+  # [^=]+")
 CLOCK = re.compile(r"\d[\d.,]*(?= ?(?:ms|s|seconds|minutes|x|times)\b)")
 
 # What a comparison says of itself: the ends of its interval and its margin.
-VERDICT = re.compile(r"95 % interval ([-+.\d]+) to ([-+.\d]+), margin ([.\d]+);")
+VERDICT = re.compile(r"95 % interval ([-+.\d]+) to ([-+.\d]+), margin ([-.\d]+);")
 
 # What goes with `data_dir`, in every lesson alike.
 WITH_A_FOLDER = (
@@ -349,6 +349,21 @@ def test_the_lesson_on_speech_shows_without_its_recordings_what_it_measured_with
             np.testing.assert_allclose(shown, measured, atol=0.02)
 
 
+def test_whole_lessons_were_run_under_every_backend_with_the_same_seeds() -> None:
+    import pandas as pd
+
+    from tlutils import store
+
+    table = pd.read_csv(store.bundled("framework_runs.csv"))
+    seeds = table.groupby(["lesson", "backend"])["seed"].agg(lambda column: frozenset(column)).unstack()
+    assert {"tensorflow", "torch"} <= set(seeds)
+    assert (seeds.nunique(axis=1) == 1).all() and seeds.notna().all(axis=None)
+    assert table["accuracy"].between(0, 1).all() and (table["processor_seconds"] > 0).all()
+    # Without a network, no backend can matter: what is left are the pictures and the splits.
+    plain = table[table["what"].str.contains("no network|bare pixels")]
+    assert (plain.groupby(["lesson", "what", "seed"])["accuracy"].nunique() == 1).all()
+
+
 # A student's copy proves that nothing hangs on a solution or on seed 0; few labels and steps prove it as well as many.
 FEW: dict[str, dict[str, Any]] = {
     "00_start_here": {"labels_per_class": 5},
@@ -362,6 +377,7 @@ FEW: dict[str, dict[str, Any]] = {
     "12_text": {"labels_per_class": 20, "epochs": 1},
     "12b_speech": {"labels_per_class": 5},
     "13_multimodal": {"labels_per_class": 5, "epochs": 1},
+    "14b_imports": {"labels_per_class": 5, "draws": 2},
     "15_deploy_small": {"labels_per_class": 5, "calls": 1},
     "15b_small_network": {"labels_per_class": 5, "epochs": 1},
     "16_your_own_data": {"epochs": 1, "image_size": 64},

@@ -313,7 +313,11 @@ def test_what_a_program_sets_in_keras_by_itself_stays_until_a_lesson_begins() ->
     [
         ("theano", "Keras has no backend 'theano' that trains, and {} asks for it. Write tensorflow"),
         ("numpy", "Keras has no backend 'numpy' that trains, and {} asks for it. Write tensorflow"),
-        ("jax", "The package jax is not installed, and {} asks for it as Keras' backend. Write tensorflow"),
+        (
+            "jax",
+            "The package jax is not installed, and {} asks for it as Keras' backend. Write tensorflow there, "
+            "or install it: pip install -c constraints.txt -e '.[jax]'.",
+        ),
     ],
 )
 def test_a_backend_that_is_not_there_is_named_with_the_line_or_the_variable_that_asks_for_it(

@@ -271,9 +271,10 @@ def _require_installed(package: str, place: str) -> None:
     """Raise `UserError` if an import would not find a package, or would find a file of the reader's in its place."""
     found = importlib.util.find_spec(package)
     if found is None:
+        extra = f": pip install -c constraints.txt -e '.[{package}]'" if package in _BACKENDS[1:] else ""
         raise UserError(
             f"The package {package} is not installed, and {place} asks for it as Keras' backend. Write {_BACKENDS[0]} "
-            "there, or install it."
+            f"there, or install it{extra}."
         )
     origin = Path(found.origin or "")
     # Python looks into the working folder first when a notebook or a script lies there.

@@ -418,6 +418,42 @@ def importance_of_labels(predict: Any, features: Any, labels: Any, block: Any, r
     return (predict(features) == labels).mean() - (predict(features) == rng.permutation(labels)).mean()
 
 
+# 14
+
+
+MOVES = {
+    "Keras, trainable = False": "nothing",
+    "TensorFlow, training=True": "statistics",
+    "PyTorch, requires_grad_(False)": "statistics",
+    "PyTorch, eval()": "weights",
+}
+
+
+def in_blocks(kernel: Any, shape: Any, axes: Any) -> Any:
+    return kernel.reshape(shape[2], *shape[:2], -1).transpose(axes).reshape(kernel.shape[1], -1)
+
+
+# 14b
+
+
+IMPORTS = {"A": "activation", "B": "kernel", "C": "padding", "D": "momentum"}
+
+
+def first_difference(
+    right: Any,
+    found: Any,
+    scale: Any = lambda value: np.abs(value).max(),
+    size: Any = np.abs,
+    differs: Any = lambda gap: not gap <= 1e-4,
+) -> Any:
+    return next((k for k, v in right.items() if differs(size(found[k] - v).max() / scale(v))), None)
+
+
+def first_difference_by_closeness(right: Any, found: Any) -> Any:
+    close = [np.allclose(found[k], v, rtol=0, atol=1e-4 * np.abs(v).max()) for k, v in right.items()]
+    return None if all(close) else list(right)[close.index(False)]
+
+
 # 15
 
 
@@ -524,6 +560,13 @@ RIGHT: dict[str, list[Any]] = {
     ],
     "13_modality_mask": [modality_mask],
     "13_importance": [importance],
+    "14_dense_to_torch": [
+        lambda kernel, shape: kernel.reshape(*shape, -1).transpose(3, 2, 0, 1).reshape(kernel.shape[1], -1),
+        lambda kernel, shape: kernel[np.arange(len(kernel)).reshape(shape).transpose(2, 0, 1).ravel()].T,
+    ],
+    "14_what_moves": [MOVES],
+    "14b_first_difference": [first_difference, first_difference_by_closeness],
+    "14b_faults": [IMPORTS],
     "15_quantize": [quantized, lambda *given: list(quantized(*given))],
     "15b_plan": [{"try first": "cuts", "decided by": "validation"}],
     "15b_soften": [softened, lambda logits, t: keras.ops.softmax(np.asarray(logits) / t)],
@@ -984,6 +1027,40 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (importance_in_place, "Work on a copy"),
         (importance_of_all, "outside the block"),
         (importance_of_labels, "not the labels"),
+    ],
+    "14_dense_to_torch": [
+        (lambda kernel, shape: kernel, "a Linear layer holds the outputs first"),
+        (lambda kernel, shape: kernel.T, "still in Keras' order"),
+        (lambda kernel, shape: kernel.T[:, ::-1], "not where"),
+        (lambda kernel, shape: in_blocks(kernel, shape, (3, 0, 1, 2)), "reshape alone moves no number"),
+        (lambda kernel, shape: in_blocks(kernel, shape, (3, 1, 2, 0)), "the channels come last"),
+        (lambda kernel, shape: kernel.reshape(*shape, -1).T.reshape(5, -1), "Height and width are swapped"),
+        (lambda kernel, shape: "kernel", "Return numbers"),
+    ],
+    "14_what_moves": [
+        (MOVES | {"Keras, trainable = False": "statistics"}, "In Keras this holds both"),
+        (MOVES | {"TensorFlow, training=True": "nothing"}, "Who updates the moving statistics"),
+        (MOVES | {"PyTorch, requires_grad_(False)": "nothing"}, "The statistics need none"),
+        (MOVES | {"PyTorch, eval()": "nothing"}, "It stops no gradient"),
+        (MOVES | {"PyTorch, eval()": "all"}, "PyTorch, eval(): choose one of 'nothing'"),
+        ("nothing", "a dictionary"),
+    ],
+    "14b_first_difference": [
+        (lambda right, found: first_difference(right, found, scale=lambda value: 1), "is rounding"),
+        (lambda right, found: first_difference(dict(reversed(right.items())), found), "Return the first"),
+        (lambda right, found: first_difference(right, found) or "none", "return None"),
+        (lambda right, found: first_difference(right, found, size=lambda gap: gap), "Take absolute values"),
+        (lambda right, found: first_difference(right, found, size=lambda gap: -gap), "Take absolute values"),
+        (lambda right, found: first_difference(right, found, differs=lambda gap: gap > 1e-4), "A NaN differs"),
+        (lambda right, found: 1, "Return the name of a layer, not 1"),
+        (lambda right, found: "top", "not 'top'"),
+    ],
+    "14b_faults": [
+        (IMPORTS | {"A": "padding"}, "What kind of layer is it"),
+        (IMPORTS | {"B": "padding"}, "stride 1"),
+        (IMPORTS | {"C": "kernel"}, "so the kernels are"),
+        (IMPORTS | {"D": "epsilon"}, "in training only"),
+        (IMPORTS | {"D": "none"}, "D: choose one of 'padding'"),
     ],
     "15_quantize": [
         (lambda v, low, high: quantized(v, low, high, step=(high - low) / 256), "255 steps, not 256"),

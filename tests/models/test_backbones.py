@@ -61,20 +61,41 @@ def test_efficientnet_lite0_takes_pixels_minus_127_over_128(untrained):
     np.testing.assert_allclose(found, (raw - 127) / 128, atol=1e-5)
 
 
-@pytest.mark.network
-def test_efficientnet_lite0_recognises_the_photographs_of_scikit_image():
+def squares_of_scikit_image(*names):
+    """Photographs of 224 x 224 pixels, from the middle."""
     import skimage.data
     from PIL import Image
 
-    squares, imagenet_classes = [], {"chelsea": 285, "coffee": 967, "rocket": 657}
-    for name in imagenet_classes:
+    squares = []
+    for name in names:
         photograph = Image.fromarray(getattr(skimage.data, name)())
         side = min(photograph.size)
         left, upper = (photograph.width - side) // 2, (photograph.height - side) // 2
         square = photograph.crop((left, upper, left + side, upper + side))
         squares.append(np.asarray(square.resize((224, 224), Image.Resampling.BICUBIC)))
+    return np.stack(squares)
+
+
+@pytest.mark.network
+def test_efficientnet_lite0_recognises_the_photographs_of_scikit_image():
+    imagenet_classes = {"chelsea": 285, "coffee": 967, "rocket": 657}
     model = backbones.load("efficientnet_lite0", top=True).model
-    assert tuning.predict(model, np.stack(squares)).tolist() == list(imagenet_classes.values())
+    assert tuning.predict(model, squares_of_scikit_image(*imagenet_classes)).tolist() == [*imagenet_classes.values()]
+
+
+@pytest.mark.network
+def test_efficientnet_lite0_computes_what_its_publishers_own_code_computes():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed here")
+    published = pytest.importorskip("efficientnet_lite_pytorch", reason="the publisher's code is not installed here")
+    network = published.EfficientNet.from_name("efficientnet-lite0").eval()
+    network.load_state_dict(torch.load(store.fetch("efficientnet_lite0"), weights_only=True))
+    photographs = squares_of_scikit_image("chelsea", "coffee", "rocket", "astronaut").astype("float32")
+    with torch.no_grad():
+        expected = network(torch.tensor(((photographs - 127) / 128).transpose(0, 3, 1, 2).copy())).softmax(dim=1)
+    model = backbones.load("efficientnet_lite0", top=True).model
+    found = keras.ops.convert_to_numpy(model(photographs, training=False))
+    # Another padding or epsilon changes some of these logarithms by 1 to 3.
+    np.testing.assert_allclose(np.log(found), expected.log().numpy(), atol=1e-3)
 
 
 @pytest.mark.parametrize("task", shapes.SOURCE_TASKS)
