@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import nbformat
 import numpy as np
 import pytest
 
@@ -63,6 +64,31 @@ def test_the_front_end_follows_its_definition() -> None:
     found = speech.log_mel(quiet)
     assert found.max() - found.min() == pytest.approx(8)
     np.testing.assert_allclose(found, spectrogram(quiet), atol=1e-4)
+
+
+def written_in_the_lesson(name: str) -> Callable[..., Array]:
+    """A function as lesson 12b writes it out."""
+    lesson = nbformat.read(Path(__file__).resolve().parents[2] / "notebooks" / "12b_speech.ipynb", as_version=4)
+    [cell] = [cell for cell in lesson.cells if f"def {name}(" in cell.source]
+    names: dict[str, Any] = {"np": np}
+    exec(cell.source.split("\n\n\n")[0], names)
+    return names[name]
+
+
+def test_the_spectrogram_that_the_lesson_writes_out_is_what_the_bands_are_made_of() -> None:
+    sound = noise(1.0)
+    decibels = written_in_the_lesson("spectrogram")(2**15 * sound)
+    assert decibels.shape == (97, 257)
+    bands = 10 * np.log10(10 ** (decibels / 10) @ speech._mel_bands())
+    np.testing.assert_allclose(np.maximum(bands, bands.max() - 80) / 10 + 2, speech.log_mel(sound), atol=1e-4)
+
+
+@pytest.mark.network
+def test_the_mean_over_windows_that_the_lesson_writes_out_is_that_of_the_package(encoder: speech.Encoder) -> None:
+    sounds = [noise(0.3), noise(2.0, 1), noise(1.1, 2)]
+    inputs, owners = speech.windows(sounds)
+    found = written_in_the_lesson("mean_of_windows")(encoder.model.predict_on_batch(inputs), owners)
+    np.testing.assert_allclose(found, speech.embed(encoder, sounds), atol=1e-4)
 
 
 @pytest.mark.network
