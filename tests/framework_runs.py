@@ -68,7 +68,7 @@ def run(lesson: str, backend: str, seed: int) -> list[dict[str, Any]]:
 
 
 def processor_seconds() -> float:
-    """Return what all ended runs have used of all cores; unlike seconds of the clock, other work hardly changes it."""
+    """Return what all ended runs have used of all cores; threads that wait for each other count too."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
