@@ -484,7 +484,7 @@ def softened_in_place(logits, temperature):
     return softened(logits, 1)
 
 
-def which(bell: Any = "student", belt: Any = "float16", library: Any = "int8") -> dict[str, Any]:
+def which(bell: Any = "tiny", belt: Any = "float16", library: Any = "int8") -> dict[str, Any]:
     return {"door bell": bell, "sorting belt": belt, "photo library": library}
 
 
@@ -1118,10 +1118,10 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (which(bell="float32"), "3,700 kB do not fit"),
         (which(belt="int8"), "one fruit in twenty"),
         (which(belt="float32"), "half the space"),
-        (which(belt="student"), "81 % are fewer"),
+        (which(belt="tiny"), "81 % are fewer"),
         (which(library="float16"), "Nobody waits"),
         (which(library="float32"), "Nobody waits"),
-        (which(library="student"), "81 % are fewer"),
+        (which(library="tiny"), "81 % are fewer"),
         (which(library="onnx"), "photo library: choose one of"),
     ],
     "16_threshold_for": [
