@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import io
 import re
+import tarfile
 import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 POEM = b"Tell all the truth but tell it slant\n" * 40_000
 Handler = http.server.BaseHTTPRequestHandler
@@ -16,6 +19,22 @@ Handler = http.server.BaseHTTPRequestHandler
 
 def sha256(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def tar_of(members: dict[str, bytes], **strange: Any) -> bytes:
+    """Pack files into a .tar.gz; with `strange`, one more entry that has these attributes."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+        if strange:
+            entry = tarfile.TarInfo()
+            for attribute, value in strange.items():
+                setattr(entry, attribute, value)
+            archive.addfile(entry)
+    return packed.getvalue()
 
 
 def visible(folder: Path) -> list[str]:

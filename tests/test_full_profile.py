@@ -21,28 +21,14 @@ import nbformat
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from shop import visible
+from shop import tar_of, visible
 
 from tlutils import cli, course, datasets, runs, settings, store
 from tlutils.datasets import medmnist
 from tlutils.settings import ROOT, UserError
 
 Publish = Callable[[str, bytes], store.File]
-
-
-def _tar(members: dict[str, bytes], **strange: Any) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, content in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-        if strange:
-            entry = tarfile.TarInfo("flower_photos/rose/1.jpg")
-            for attribute, value in strange.items():
-                setattr(entry, attribute, value)
-            archive.addfile(entry)
-    return packed.getvalue()
+ROSE = "flower_photos/rose/1.jpg"
 
 
 def _ultrasound(side: int) -> bytes:
@@ -70,7 +56,7 @@ def test_film_reviews_are_read_as_lesson_12_reads_them(publish: Publish) -> None
     for side in ("train", "test"):
         files |= {f"aclImdb/{side}/pos/{number}_9.txt": b"Grand!<br /><br />See it." for number in range(3)}
         files |= {f"aclImdb/{side}/neg/{number}_1.txt": f"Dull \x85 {number}.".encode() for number in range(2)}
-    publish("movie_reviews", _tar(files))
+    publish("movie_reviews", tar_of(files))
     lesson = nbformat.read(ROOT / "notebooks" / "12_text.ipynb", as_version=4)
     [source] = [cell.source for cell in lesson.cells if "def film_reviews" in cell.source and cell.cell_type == "code"]
     names: dict[str, Any] = {"datasets": datasets, "settings": settings, "store": store}
@@ -89,7 +75,7 @@ def test_spoken_digits_know_their_speakers(publish: Publish) -> None:
                 written.setparams((1, 2, 8000, 0, "NONE", ""))
                 written.writeframes(bytes([digit, 0]) * 4000)
             files[f"{top}/recordings/{digit}_{speaker}_0.wav"] = sound.getvalue()
-    publish("spoken_digits", _tar(files))
+    publish("spoken_digits", tar_of(files))
     found = datasets.spoken_digits()
     assert found.labels.tolist() == sorted([*range(10)] * 2) and Counter(found.groups.tolist()) == {0: 10, 1: 10}
 
@@ -108,11 +94,17 @@ def test_review_sentences_are_taken_out_of_their_archive(publish: Publish) -> No
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (_tar({"../evil.txt": b"evil"}), "its member '../evil.txt' is a link or a device, or leads out"),
-        (_tar({"/tmp/evil.txt": b"evil"}), "its member '/tmp/evil.txt' is a link or a device, or leads out"),
-        (_tar({}, type=tarfile.SYMTYPE, linkname="../../../evil"), "its member 'flower_photos/rose/1.jpg' is a link"),
-        (_tar({}, type=tarfile.BLKTYPE, devmajor=8), "its member 'flower_photos/rose/1.jpg' is a link or a device"),
-        (_tar({f"flower_photos/rose/{n}.jpg": bytes(35_000_000) for n in range(3)}), "it would become 105.0 MB"),
+        (tar_of({"../evil.txt": b"evil"}), "its member '../evil.txt' is a link or a device, or leads out"),
+        (tar_of({"/tmp/evil.txt": b"evil"}), "its member '/tmp/evil.txt' is a link or a device, or leads out"),
+        (
+            tar_of({}, name=ROSE, type=tarfile.SYMTYPE, linkname="../../../evil"),
+            "its member 'flower_photos/rose/1.jpg' is a link",
+        ),
+        (
+            tar_of({}, name=ROSE, type=tarfile.BLKTYPE, devmajor=8),
+            "its member 'flower_photos/rose/1.jpg' is a link or a device",
+        ),
+        (tar_of({f"flower_photos/rose/{n}.jpg": bytes(35_000_000) for n in range(3)}), "it would become 105.0 MB"),
     ],
     ids=["up", "absolute", "a link", "a device", "a bomb"],
 )

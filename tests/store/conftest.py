@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from poem import poem_file
-from shop import POEM, Shop
+from shop import POEM, Shop, sha256
 
 from tlutils import store
 from tlutils.store import downloading
@@ -23,4 +23,18 @@ def poem(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> store.
     shop.shelf["/poem.txt"] = POEM
     item = poem_file(f"{shop.url}/poem.txt")
     monkeypatch.setitem(store.FILES, "poem", item)
+    return item
+
+
+@pytest.fixture
+def zipped(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> store.File:
+    """Publish an archive of which nothing but a member is known."""
+    item = store.File(
+        download=store.Part("an anthology.zip", None, ""),
+        origin=f"{shop.url}/an%20anthology.zip",
+        members={"an anthology/poem.txt": store.Part("anthology/poem.txt", len(POEM), sha256(POEM))},
+        licence="none",
+        description="a poem",
+    )
+    monkeypatch.setitem(store.FILES, "anthology", item)
     return item

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 from poem import poem_file
-from shop import POEM, Handler, Shop, announce, hand_over, sha256, visible
+from shop import POEM, Handler, Shop, announce, hand_over, visible
 
 from tlutils import store
 from tlutils.settings import UserError
@@ -148,25 +148,17 @@ def test_a_transfer_that_was_stopped_behind_its_last_byte_is_not_repeated(
     assert shop.ranges == ([] if size else [f"bytes={len(POEM)}-"])
 
 
-def test_an_archive_of_unknown_hash_never_goes_on(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_of_unknown_hash_never_goes_on(shop: Shop, zipped: store.File, downloads: Path) -> None:
     """Nothing could tell then whether its halves belong together."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("poem.txt", POEM)
-    item = store.File(
-        download=store.Part("anthology.zip", None, ""),
-        origin=f"{shop.url}/anthology.zip",
-        members={"poem.txt": store.Part("poem.txt", len(POEM), sha256(POEM))},
-        licence="none",
-        description="a poem",
-    )
-    monkeypatch.setitem(store.FILES, "anthology", item)
+        archive.writestr("an anthology/poem.txt", POEM)
     downloads.mkdir(parents=True)
-    (downloads / "anthology.zip.part").write_bytes(packed.getvalue()[:HALF])
-    shop.shelf["/anthology.zip"] = packed.getvalue()
-    assert store.fetch("anthology").read_bytes() == POEM
+    (downloads / "an anthology.zip.part").write_bytes(packed.getvalue()[:HALF])
+    shop.shelf["/an%20anthology.zip"] = packed.getvalue()
+    assert (store.fetch("anthology") / "poem.txt").read_bytes() == POEM
     assert shop.ranges == [None]
-    assert visible(downloads) == ["poem.txt"]
+    assert visible(downloads) == ["anthology/poem.txt"]
 
 
 @pytest.mark.parametrize(("status", "times"), [(404, 1), (403, 1), (416, 1), (500, 3), (503, 3), (429, 3)])

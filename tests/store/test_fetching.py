@@ -19,10 +19,11 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from poem import poem_file
-from shop import POEM, Handler, Shop, announce, hand_over, sha256, visible
+from shop import POEM, Handler, Shop, announce, hand_over, sha256, tar_of, visible
 
 from tlutils import settings, store
 from tlutils.settings import UserError
@@ -445,20 +446,6 @@ def test_a_wheel_that_is_not_the_pinned_one_is_refused(index: Path, downloads: P
     assert visible(downloads) == []
 
 
-@pytest.fixture
-def zipped(shop: Shop, downloads: Path, monkeypatch: pytest.MonkeyPatch) -> store.File:
-    """Publish an archive of which nothing but a member is known."""
-    item = store.File(
-        download=store.Part("an anthology.zip", None, ""),
-        origin=f"{shop.url}/an%20anthology.zip",
-        members={"an anthology/poem.txt": store.Part("anthology/poem.txt", len(POEM), sha256(POEM))},
-        licence="none",
-        description="a poem",
-    )
-    monkeypatch.setitem(store.FILES, "anthology", item)
-    return item
-
-
 def _anthology(**members: bytes) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -573,16 +560,8 @@ def _zip(path: Path, members: dict[str, bytes], link: str = "") -> Path:
     return path
 
 
-def _tar(path: Path, members: dict[str, bytes], kind: bytes = b"") -> Path:
-    with tarfile.open(path, "w:gz") as archive:
-        for name, content in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-        if kind:
-            entry = tarfile.TarInfo("good/way out")
-            entry.type, entry.linkname = kind, "good/a.txt"
-            archive.addfile(entry)
+def _tar(path: Path, members: dict[str, bytes], **strange: Any) -> Path:
+    path.write_bytes(tar_of(members, **strange))
     return path
 
 
@@ -620,7 +599,10 @@ def test_a_member_that_leads_out_of_the_folder_is_refused(
 @pytest.mark.parametrize("kind", [b"zip", tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
 def test_a_link_or_device_in_an_archive_is_refused(tmp_path: Path, kind: bytes):
     path = tmp_path / "archive"
-    archive = _zip(path, GOOD, link="good/way out") if kind == b"zip" else _tar(path, GOOD, kind=kind)
+    if kind == b"zip":
+        archive = _zip(path, GOOD, link="good/way out")
+    else:
+        archive = _tar(path, GOOD, name="good/way out", type=kind, linkname="good/a.txt")
     with pytest.raises(UserError, match="'good/way out' is a link or a device"):
         store.extract(archive, tmp_path / "inner" / "unpacked")
     assert visible(tmp_path) == ["archive"]
