@@ -573,6 +573,8 @@ RIGHT: dict[str, list[Any]] = {
     "15_which_file": [which()],
     "16_threshold_for": [threshold_for],
     "16_what_to_do": [advised()],
+    "17_interaction": [lambda a, b, c, d: a - b - c + d],
+    "17_plan": [{"hold by chance": "1", "next": "new data"}],
     "18_reuse": [decided()],
 }
 FUNCTIONS = [exercise for exercise, answers in RIGHT.items() if callable(answers[0])]
@@ -1137,6 +1139,26 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (advised(harbour="use the model"), "ends at +1"),
         (advised(clinic="use the model"), "20 examples"),
         (advised(clinic="ask"), "clinic: choose one of"),
+    ],
+    "17_interaction": [
+        (lambda a, b, c, d: (b - a) - (d - c), "The other way round"),
+        (lambda a, b, c, d: (a - b - c + d) / 2, "Some books halve it"),
+        (lambda a, b, c, d: d - c, "the effect at the high level. Subtract"),
+        (lambda a, b, c, d: b - a, "the effect at the low level. How much larger"),
+        (lambda a, b, c, d: (b - a + d - c) / 2, "main effect of the second factor"),
+        (lambda a, b, c, d: b - a + d - c, "You add them"),
+        (lambda a, b, c, d: (c - a + d - b) / 2, "main effect of the first factor"),
+        (lambda a, b, c, d: d - a, "both factors at once"),
+        (lambda a, b, c, d: np.mean(a - b - c + d), "you return shape ()"),
+        (lambda a, b, c, d: a * b * c * d, "Not the right numbers"),
+    ],
+    "17_plan": [
+        ({"hold by chance": "0", "next": "new data"}, "one case of twenty"),
+        ({"hold by chance": "2", "next": "new data"}, "only half of these"),
+        ({"hold by chance": "20", "next": "new data"}, "the whole interval lies above"),
+        ({"hold by chance": "1", "next": "report them"}, "Nothing in these runs says which"),
+        ({"hold by chance": "1", "next": "more seeds"}, "on the same data"),
+        ({"hold by chance": "1", "next": "wait"}, "next: choose one of"),
     ],
     "18_reuse": [
         (decided(a="use"), "A: A small distance compares pictures"),
