@@ -56,7 +56,7 @@ def test_the_csv_has_a_row_per_run_and_a_column_per_parameter_and_metric(tmp_pat
         {"file": "a.ipynb", "notebook": "a", "seconds": 1.5, "claims": claims, "parameters": {"seed": 1}},
         {"file": "b.ipynb", "notebook": "b", "seconds": 2.0, "metrics": {"accuracy": {"value": 0.5, "low": 0.25}}},
     ]
-    runs.write_csv(collected, tmp_path / "table.csv")
+    runs.write_table(collected, tmp_path / "table.csv")
     with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
         first, second = csv.DictReader(file)
     counts = [first[f"claims.{verdict}"] for verdict in ("holds", "cannot tell", "does not hold")]
@@ -125,7 +125,7 @@ def test_names_that_break_lines_or_are_no_utf8_are_escaped_in_tables_records_and
     assert r"two\x0alines/\xe4/a" in table and r"bad\xfc: " in table and table.isascii() and "\x1b" not in table
     [collected] = runs.records(results, tmp_path / "runs")
     assert collected["file"] == r"two\x0alines/\xe4/a.ipynb" and list(collected["metrics"]) == [r"\xff\x1b[31m"]
-    runs.write_csv([collected], tmp_path / "table.csv")
+    runs.write_table([collected], tmp_path / "table.csv")
     assert len((tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()) == 2
 
 
@@ -138,7 +138,7 @@ import pandas
 from tlutils import runs, settings
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 try:
-    runs.write_csv([{"notebook": "a" * 50_000}], pathlib.Path("table.csv"))
+    runs.write_table([{"notebook": "a" * 50_000}], pathlib.Path("table.csv"))
 except settings.UserError as error:
     print(error)
 """
