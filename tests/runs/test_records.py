@@ -65,6 +65,41 @@ def test_the_csv_has_a_row_per_run_and_a_column_per_parameter_and_metric(tmp_pat
     assert second["parameters.seed"] == first["metrics.accuracy.low"] == ""
 
 
+def test_parquet_holds_the_same_table_with_lists_and_mixtures_as_text(tmp_path: Path) -> None:
+    import pandas as pd
+
+    metrics = ({"accuracy": 0.5, "way": "a", "curve": [1, 2]}, {"accuracy": 1, "way": 3})
+    collected = [{"file": f"{n}.ipynb", "seconds": 1.5, "metrics": metrics[n], "status": "ok"} for n in range(2)]
+    runs.write_table(collected, tmp_path / "table.parquet")
+    table = pd.read_parquet(tmp_path / "table.parquet")
+    assert list(table["file"]) == ["0.ipynb", "1.ipynb"] and list(table["metrics.accuracy"]) == [0.5, 1.0]
+    assert list(table["metrics.way"]) == ['"a"', "3"] and table["metrics.curve"][0] == "[1, 2]"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"claims": "all"}, {"claims": [{"text": "a"}]}, {"claims": [{"verdict": "so"}]}, {"seconds": "x"}, {"metrics": 3}],
+)
+def test_a_corrupt_record_is_left_out_and_named(tmp_path: Path, record: dict[str, Any]) -> None:
+    stamped(tmp_path / "a.ipynb", record)
+    stamped(tmp_path / "b.ipynb", {"notebook": "b", "claims": [], "seconds": 1.0})
+    broken, whole = runs.survey(tmp_path)
+    assert broken.status == "unreadable" and "a.ipynb has a corrupt record" in broken.message and whole.status == "ok"
+
+
+def test_a_sweep_shows_parameters_and_plain_metrics_as_columns() -> None:
+    def of(seed: int, **metrics: Any) -> runs.Result:
+        record = {"claims": [], "metrics": metrics}
+        return runs.Result(f"a-{seed}", Path("a"), "ok", 1.0, record, parameters={"seed": seed}, state="stale")
+
+    lines = runs.table([of(1, accuracy=0.51239, by_class={"a": 1}), of(2)]).splitlines()
+    assert [line.split() for line in lines] == [
+        "notebook seed accuracy seconds holds cannot tell does not hold status".split(),
+        "a-1 1 0.5124 1.0 0 0 0 ok, stale".split(),
+        "a-2 2 - 1.0 0 0 0 ok, stale".split(),
+    ]
+
+
 @pytest.mark.parametrize(
     ("claim", "status"),
     [

@@ -319,23 +319,22 @@ class _Cluster:
                     f"No Dask scheduler answers at {scheduler} ({one_line(str(error))}). Start one with dask scheduler "
                     "and give the address that it says, or leave the scheduler out to work on this machine."
                 ) from error
-            self._require_fit_workers()
+            try:
+                self._require_fit_workers()
+            except BaseException:
+                self._client.close()
+                raise
         self._count()
 
     def _require_fit_workers(self) -> None:
         own = execution.facts()
-        try:
-            found = self._client.run(execution.facts, on_error="return")
-        except (OSError, TimeoutError) as error:
-            raise self._gone() from error
+        found = self._client.run(execution.facts, on_error="return")
         if not found:
-            self._client.close()
             raise UserError(
                 f"The scheduler at {self._scheduler} has no worker. Start one: dask worker {self._scheduler}"
             )
         for worker, theirs in found.items():
             if theirs != own:
-                self._client.close()
                 said = theirs["tlutils"] if isinstance(theirs, dict) else one_line(str(theirs))
                 raise UserError(
                     f"The worker {worker} cannot run the course's notebooks: it answers {said!r} and not "

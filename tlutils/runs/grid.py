@@ -16,7 +16,7 @@ from tlutils.runs.parameters import checked, parse_value
 from tlutils.settings import UserError
 
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
-_MOST = 1_000_000
+_MOST = 100_000
 
 
 class Grid:
@@ -36,10 +36,13 @@ class Grid:
     def __init__(self, axes: Sequence[Sequence[Mapping[str, Any]]]) -> None:
         self._axes = axes
         owners: set[str] = set()
+        empty = "The grid is empty, or a row of it is. Give at least one value of each parameter."
+        if not axes:
+            raise UserError(empty)
         for axis in axes:
             names = {name for alternative in axis for name in alternative}
             if not axis or not all(axis):
-                raise UserError("The grid is empty, or a row of it is. Give at least one value of each parameter.")
+                raise UserError(empty)
             if names & owners:
                 raise UserError(f"{sorted(names & owners)[0]!r} is given twice. Name each parameter once.")
             owners |= names

@@ -59,12 +59,14 @@ class Place:
     def names(self) -> list[str]:
         """Return the names of all notebooks, sorted; hidden files and folders are left out."""
         if self.folder is not None:
-            paths = [path.relative_to(self.folder) for path in sorted(self.folder.rglob("*.ipynb"))]
-            found = [path.as_posix() for path in paths]
+            found = [path.relative_to(self.folder).as_posix() for path in sorted(self.folder.rglob("*.ipynb"))]
         else:
-            with self._asked():
-                paths = self._store.find(self._root)
-            found = sorted(path[len(self._root) :].lstrip("/") for path in paths if path.endswith(".ipynb"))
+            try:
+                with self._asked():
+                    keys = self._store.find(self._root)
+            except FileNotFoundError:
+                keys = []
+            found = sorted(key[len(self._root) :].lstrip("/") for key in keys if key.endswith(".ipynb"))
         return [name for name in found if not any(part.startswith(".") for part in name.split("/"))]
 
     def read(self, name: str) -> bytes | None:

@@ -99,7 +99,7 @@ def _record(notebook: dict[str, Any], path: Path | str) -> dict[str, Any] | None
         for claim in (record or {}).get("claims", []):
             if "passed" in claim:  # as the first edition wrote it
                 claim["verdict"] = HOLDS if claim.pop("passed") else DOES_NOT_HOLD
-        count_verdicts((record or {}).get("claims", []))
+            VERDICTS.index(claim["verdict"])
         for part in ("parameters", "metrics", "versions"):
             dict((record or {}).get(part, {}))
         float((record or {}).get("seconds", 0))
@@ -301,7 +301,7 @@ def table(results: Sequence[Result]) -> str:
     for result in results:
         for claim in result.claims:
             if claim["verdict"] != HOLDS:
-                reasons.append(f"{result.notebook}: {claim['verdict']}: {claim['text']} ({claim.get('observed')})")
+                reasons.append(f"{result.notebook}: {claim['verdict']}: {claim.get('text')} ({claim.get('observed')})")
     return "\n".join(lines + ["", *map(printable, reasons)] * bool(reasons))
 
 
