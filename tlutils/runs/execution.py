@@ -27,11 +27,12 @@ _POLL_SECONDS = 0.05
 _NO_ROOM = 2**20
 
 # Papermill, which ends when its standard input does: so it, and its kernel with it, outlives no worker that was killed.
-# Nothing here needs the grammar of web addresses, which nbformat would load for a second or more.
+# It reads and writes files of this machine only. What papermill would load for stores, and nbformat for the grammar of
+# web addresses, costs seconds and is kept out.
 _PAPERMILL = """
 import json, os, sys, threading, traceback
 threading.Thread(target=lambda: os.read(0, 1) or os._exit(1), daemon=True).start()
-sys.modules["rfc3987_syntax"] = None
+sys.modules.update(dict.fromkeys(("rfc3987_syntax", "boto3", "pyarrow", "pyarrow.fs")))
 import nbclient.exceptions, papermill
 with open(sys.argv[1], encoding="utf-8") as file:
     asked = json.load(file)
