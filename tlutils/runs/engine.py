@@ -389,13 +389,13 @@ class _Cluster:
                 self._let_go(point)
                 return [found]
         key = f"{point.name}-{secrets.token_hex(8)}"
-        backend = os.environ.get("KERAS_BACKEND")
         job = execution.Job(
             key=key,
             stem=point.notebook.stem,
             source=point.source,
             parameters=point.parameters,
-            environment={"KERAS_BACKEND": backend} if backend else {},
+            # A worker elsewhere may have another one. Keras takes an empty one for none.
+            environment={"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "")} if self._local is None else {},
             timeout=self._timeout,
             at_a_time=self._at_a_time,
             scratch=str(self._place.folder.absolute()) if self._local is not None and self._place.folder else None,
