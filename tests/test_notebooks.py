@@ -374,6 +374,7 @@ FEW: dict[str, dict[str, Any]] = {
     "06_evaluate": {"trials": 10},
     "10_driving": {"epochs": 2, "labels_per_class": 5, "image_size": 64},
     "11_medical_imaging": {"image_size": 64},
+    "11b_rare_and_where": {"image_size": 64},
     "12_text": {"labels_per_class": 20, "epochs": 1},
     "12b_speech": {"labels_per_class": 5},
     "13_multimodal": {"labels_per_class": 5, "epochs": 1},
