@@ -948,7 +948,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (drawn(A="follows"), "A: a cost of 3 points"),
         (drawn(B="does not follow"), "B: every value"),
         (drawn(C="follows"), "C: the negation repeats"),
-        (drawn(D="follows"), "D: a text of unknown"),
+        (drawn(D="follows"), "D: pieces of Latin letters"),
         (drawn(D="perhaps"), "D: choose 'follows' or"),
         ("follows", "Give a dictionary"),
     ],

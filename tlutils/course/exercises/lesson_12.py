@@ -49,7 +49,7 @@ def concluded(answer: Any) -> str | None:
         "A": ("does not follow", "A: a cost of 3 points lies in that interval as well. It shows neither."),
         "B": ("follows", "B: every value of the interval is below the margin, and that was fixed before."),
         "C": ("does not follow", "C: the negation repeats the words. Counting words would do the same in all 48."),
-        "D": ("does not follow", "D: a text of unknown tokens gives a vector of length 1 too. Count the unknown."),
+        "D": ("does not follow", "D: pieces of Latin letters fit Italian, too. That says nothing of what was learnt."),
     }
     for conclusion, (right, hint) in hints.items():
         if chosen[conclusion] != right:
