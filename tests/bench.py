@@ -286,6 +286,61 @@ def slope_of_compute_once() -> dict[str, float]:
     }
 
 
+def napping(folder: Path, seconds: float) -> Path:
+    """A notebook that sleeps."""
+    import nbformat
+
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata.language_info = {"name": "python"}
+    notebook.cells = [
+        nbformat.v4.new_code_cell("seed: int = 0  # any", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(f"import time; time.sleep({seconds})"),
+    ]
+    nbformat.write(notebook, folder / "nap.ipynb")
+    return folder / "nap.ipynb"
+
+
+def sweep_speedup(count: int = 12, nap: float = 1.0) -> dict[str, float]:
+    """Short runs a second with two workers over those with one."""
+    from tlutils import runs
+
+    with tempfile.TemporaryDirectory() as made:
+        notebook = napping(Path(made), nap)
+        one, two = (
+            timed(lambda w=workers: runs.sweep(notebook, {"seed": range(count)}, Path(made) / f"{w}", workers=w))[0]
+            for workers in (1, 2)
+        )
+    return {"ratio": one / two, "seconds_with_one": one, "seconds_with_two": two}
+
+
+def sweep_overhead(count: int = 6) -> dict[str, float]:
+    """Seconds a run of a sweep over those of plain papermill, as a command and in a process that is already there."""
+    import papermill
+
+    from tlutils import runs
+
+    with tempfile.TemporaryDirectory() as made:
+        notebook, copy = napping(Path(made), 0.1), Path(made) / "copy.ipynb"
+        command = [sys.executable, "-m", "papermill", str(notebook), str(copy), "--no-progress-bar", "-p", "seed"]
+
+        def by_command() -> None:
+            for seed in range(count):
+                subprocess.run([*command, str(seed)], check=True, capture_output=True)
+
+        def in_one_process() -> None:
+            for seed in range(count):
+                papermill.execute_notebook(str(notebook), str(copy), {"seed": seed}, progress_bar=False)
+
+        ways = (
+            lambda: runs.sweep(notebook, {"seed": range(count)}, Path(made) / "out", workers=1),
+            by_command,
+            in_one_process,
+        )
+        ours, plain, warm = (timed(way)[0] / count for way in ways)
+    return {"seconds": ours - plain, "seconds_a_run": ours, "seconds_over_one_process": ours - warm}
+
+
 def flowers(per_class: int = 400) -> Any:
     from tlutils import datasets
 
@@ -301,6 +356,8 @@ def network(name: str, **options: Any) -> Any:
 # What is measured, the number that the course promises of it, and the promise.
 MEASURES: dict[str, tuple[Callable[[], dict[str, float]], str, str]] = {
     "import_tlutils": (lambda: {"seconds": import_seconds()}, "seconds", "at most 0.3"),
+    "sweep_speedup": (sweep_speedup, "ratio", "at least 1.6 on two idle cores"),
+    "sweep_overhead": (sweep_overhead, "seconds", "at most 0.5"),
     "head_speedup": (lambda: head_speedup(network("vgg16_mini"), flowers(), 1500), "ratio", "at least 10"),
     "head_speedup_vgg16": (
         lambda: head_speedup(network("vgg16", weights=None, image_size=128), flowers(29).subset(slice(144)), 96),

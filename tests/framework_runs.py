@@ -35,10 +35,11 @@ TABLE = settings.DATA / "framework_runs.csv"
 def main() -> None:
     """Run what the table lacks, and write it after each run, so that an interrupted one leaves a whole table."""
     rows = pd.read_csv(TABLE).to_dict("records") if TABLE.is_file() else []
-    for asked in product(LESSONS, filter(importlib.util.find_spec, BACKENDS), SEEDS):
-        if any(asked == (row["lesson"], row["backend"], row["seed"]) for row in rows):
+    # Seed by seed, so that an interrupted table compares all lessons under all backends.
+    for seed, lesson, backend in product(SEEDS, LESSONS, filter(importlib.util.find_spec, BACKENDS)):
+        if any((lesson, backend, seed) == (row["lesson"], row["backend"], row["seed"]) for row in rows):
             continue
-        rows += run(*asked)
+        rows += run(lesson, backend, seed)
         if rows:
             with settings.replacing(TABLE) as temporary:
                 pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")

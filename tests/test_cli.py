@@ -62,7 +62,9 @@ def executed(tmp_path: Path) -> Path:
 
 
 def test_the_command_starts_without_the_heavy_packages() -> None:
-    heavy = "{'keras', 'tensorflow', 'matplotlib', 'papermill', 'pandas', 'sklearn', 'PIL', 'numpy'}"
+    heavy = (
+        "{'keras', 'tensorflow', 'matplotlib', 'papermill', 'pandas', 'sklearn', 'PIL', 'numpy', 'dask', 'distributed'}"
+    )
     program = f"import sys, tlutils.cli; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip() == "[]"
 

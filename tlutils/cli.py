@@ -9,6 +9,7 @@ import json
 import math
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from tlutils import settings
 
 _INTERRUPTED = 130
 
+
+# More runs than that may be a slip.
+_MANY_POINTS = 200
 
 # What the functions behind a command call otherwise than the command's own parameter.
 _SYNONYMS = {"backbone": "candidates"}
@@ -116,17 +120,107 @@ def run(
     if seconds is not None:
         minutes = math.ceil(seconds / min(jobs, len(chosen)) / 60)
         click.echo(f"{len(chosen)} notebook(s), about {minutes} minutes by the last record of each.", err=True)
-    try:
+    with _interruption_shown():
         results = runs.run(chosen, output_dir, parameters, jobs=jobs, timeout=timeout, by_some=not notebooks)
+    click.echo(_printable(runs.table(results)))
+    tolerated = {"ok", "claims failed"} if pairs else {"ok"}
+    sys.exit(any(result.status not in tolerated for result in results))
+
+
+@contextlib.contextmanager
+def _interruption_shown() -> Iterator[None]:
+    from tlutils import runs
+
+    try:
+        yield
     except runs.Interrupted as interrupted:
         # The terminal may be the very thing that is gone.
         with contextlib.suppress(OSError):
             click.echo(_printable(runs.table(interrupted.results)))
             click.echo("Interrupted; the notebooks above are finished.", err=True)
         sys.exit(_INTERRUPTED)
+
+
+@main.command()
+@click.argument("notebook")
+@click.option(
+    "-p",
+    "pairs",
+    type=(str, str),
+    multiple=True,
+    metavar="NAME VALUES",
+    help="Values of a parameter: a,b,c, or 0..4 for whole numbers. All combinations run.",
+)
+@click.option(
+    "--grid",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A YAML file with a list of values for each name, or a table (CSV) with a row for each point.",
+)
+@click.option("--random", "count", type=click.IntRange(min=1), help="Draw that many points from the grid.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Chooses what --random draws.")
+@click.option("--workers", type=click.IntRange(min=1), help="Notebooks at a time; default: cores / 2, at most 2.")
+@click.option("--scheduler", metavar="ADDRESS", help="Work on the workers of this Dask scheduler: tcp://HOST:PORT.")
+@click.option(
+    "-o",
+    "--out",
+    default="build/sweep",
+    show_default=True,
+    metavar="FOLDER_OR_URL",
+    help="Where the executed copies go: a folder, or a store such as s3://BUCKET/FOLDER.",
+)
+@click.option("--timeout", type=click.FloatRange(min=1), default=3600, show_default=True, help="Seconds a run.")
+@click.option("--retry-failed", is_flag=True, help="Repeat the runs that failed earlier.")
+@click.option("--dry-run", is_flag=True, help="Print the grid, what of it is done, and how long the rest will take.")
+@click.option("--yes", is_flag=True, help=f"Run more than {_MANY_POINTS} points.")
+def sweep(
+    notebook: str,
+    pairs: tuple[tuple[str, str], ...],
+    file: Path | None,
+    count: int | None,
+    seed: int,
+    workers: int | None,
+    scheduler: str | None,
+    out: str,
+    timeout: float,
+    retry_failed: bool,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Run one notebook over a grid of parameters, and print a row for each run.
+
+    What is finished is not repeated: after an interruption, the same command runs what is missing. A run that failed
+    stops no other; its notebook shows how far it came. The exit code is not 0 if a run failed.
+    """
+    from tlutils import runs
+
+    found = _find(notebook)
+    grid = runs.grid_from(pairs, file, runs.parameters_of(found))
+    size = count or len(grid)
+    if size > _MANY_POINTS and not yes:
+        raise settings.UserError(
+            f"These are {size:,} runs. Add --yes if you mean it, or --random N to draw some of them."
+        )
+    points = runs.plan(found, grid.drawn(count, seed) if count else list(grid), out)
+    missing = [p for p in points if p.earlier is None or (retry_failed and p.earlier.status in runs.FAILED)]
+    jobs = workers or runs.default_jobs()
+    seconds = runs.expected_seconds([found] * len(missing), Path("build/run"), [p.earlier for p in points if p.earlier])
+    about = "" if seconds is None else f", about {math.ceil(seconds / jobs / 60)} minutes by the last records"
+    click.echo(f"{len(points)} runs, {len(missing)} of them to do{'' if scheduler else about}.", err=True)
+    if dry_run:
+        for point in points:
+            state = point.earlier.status if point.earlier else "to do"
+            click.echo(_printable(f"{point.name}  {json.dumps(point.parameters, ensure_ascii=False)}  {state}"))
+        return
+    with _interruption_shown():
+        results = runs.carry_out(
+            points, out, jobs=jobs, scheduler=scheduler, timeout=timeout, retry_failed=retry_failed
+        )
     click.echo(_printable(runs.table(results)))
-    tolerated = {"ok", "claims failed"} if pairs else {"ok"}
-    sys.exit(any(result.status not in tolerated for result in results))
+    failed = sum(result.status in runs.FAILED for result in results)
+    if failed:
+        click.echo(f"{failed} of {len(results)} runs failed; --retry-failed repeats them.", err=True)
+    sys.exit(failed > 0)
 
 
 def _course_folder() -> Path:
@@ -151,20 +245,26 @@ def _find(name: str) -> Path:
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="FOLDER_OR_URL")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as a JSON list and nothing else.")
 @click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a row per run to FILE.")
-def collect(folder: Path, as_json: bool, csv_file: Path | None) -> None:
-    """Gather the records of all executed notebooks below FOLDER."""
+@click.option("--parquet", "parquet_file", type=click.Path(dir_okay=False, path_type=Path), help="The same as Parquet.")
+def collect(folder: str, as_json: bool, csv_file: Path | None, parquet_file: Path | None) -> None:
+    """Gather the records of all executed notebooks below a folder, or in a store such as s3://BUCKET/FOLDER.
+
+    A run is stale if its notebook or this package has changed since, and a duplicate if the same run stands above it.
+    """
     from tlutils import runs
 
-    results = runs.survey(folder)
+    place = folder if "://" in folder else Path(folder)
+    results = runs.survey(place)
     for result in results:
         if result.status == "unreadable":
             click.echo(settings.printable(f"Left out: {result.message}"), err=True)
-    records = runs.records(results, folder)
-    if csv_file:
-        runs.write_csv(records, csv_file)
+    for file in (csv_file, parquet_file):
+        if file:
+            runs.write_table(runs.rows(results, place), file)
+    records = runs.records(results, place)
     click.echo(json.dumps(records, indent=2) if as_json else _printable(runs.table(results)))
 
 

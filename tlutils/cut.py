@@ -197,11 +197,13 @@ def compute_once(
 def _in_batches(
     trunk: keras.Model, images: NDArray[np.generic] | picture_files.PictureFiles, batch_size: int
 ) -> Iterator[NDArray[np.floating]]:
+    import keras
     from tqdm import tqdm
 
-    # Keras takes all cores for a batch, yet leaves one idle between its layers and while pictures are read.
+    # Keras takes all cores for a batch, yet leaves one idle between its layers and while pictures are read. Under JAX,
+    # a step takes the buffers of the model's variables away until it ends, so that a second thread would find none.
     forward: inference.Forward = trunk.predict_on_batch
-    threads = 2
+    threads = 1 if keras.backend.backend() == "jax" else 2
     if inference.pays(trunk, math.prod(images.shape)):
         small = min(batch_size, inference.BATCH)
         lite = inference.lite(trunk, np.asarray(images[:small]))

@@ -342,14 +342,19 @@ def pooled(a: Any, ids: Any, first: int = 0, last: int = 0) -> Any:
     return np.array([row[first : n - last].mean(axis=0) for row, n in zip(a, tokens(ids), strict=True)])
 
 
-def cosine(a: Any, b: Any) -> float:
-    return float(sum(a * b) / np.sqrt(sum(a**2)) / np.sqrt(sum(b**2)))
+def drawn(**other: str) -> dict[str, str]:
+    return {**dict.fromkeys("ACD", "does not follow"), "B": "follows"} | other
 
 
-def domain_loss(matrix: Any) -> Any:
-    places = range(len(matrix))
-    away = [np.mean([matrix[i, j] for i in places if i != j]) for j in places]
-    return np.array([matrix[j, j] - away[j] for j in places])
+# 12a
+
+
+def factors(shape: tuple[int, ...], rank: int) -> int:
+    return sum(np.zeros(size).size for size in ((*shape[:-1], rank), (rank, shape[-1])))
+
+
+def reported(**other: str) -> dict[str, str]:
+    return {"A": "no error left", "B": "one rate", "C": "chosen on test", "D": "tests it"} | other
 
 
 # 12b
@@ -574,8 +579,9 @@ RIGHT: dict[str, list[Any]] = {
     "11b_ppv": [ppv],
     "11b_remedy": [remedied()],
     "12_mean_pooling": [pooled, lambda a, ids: (a * (ids > 0)[..., None]).sum(axis=1) / tokens(ids)[:, None]],
-    "12_cosine": [cosine, lambda a, b: (a / norm(a)) @ (b / norm(b))],
-    "12_domain_loss": [domain_loss, lambda m: list(domain_loss(m))],
+    "12_concluded": [drawn()],
+    "12a_lora_numbers": [factors, lambda shape, rank: rank * (np.prod(shape) // shape[-1] + shape[-1])],
+    "12a_judged": [reported()],
     "12b_mean_by_recording": [by_recording, lambda o, w: np.array([o[w == k].mean(axis=0) for k in np.unique(w)])],
     "12b_believed": [heard()],
     "13_late_fusion": [
@@ -975,34 +981,35 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (lambda a, ids: a.sum(axis=1) / 7, "Not yet"),
         (lambda a, ids: a / ids, "stops with ValueError"),
     ],
-    "12_cosine": [
-        (lambda a, b: a @ b, "any length"),
-        (lambda a, b: norm(a - b), "distance"),
-        (lambda a, b: 1 - cosine(a, b), "cosine distance"),
-        (lambda a, b: -cosine(a, b), "sign"),
-        (lambda a, b: np.arccos(cosine(a, b)), "That is the angle. "),
-        (lambda a, b: np.degrees(np.arccos(cosine(a, b))), "degrees"),
-        (lambda a, b: a @ b / (a @ a) / (b @ b), "squared lengths"),
-        (lambda a, b: a @ b / norm(a), "first length only"),
-        (lambda a, b: a @ b / norm(b), "second length only"),
-        (lambda a, b: np.corrcoef(a, b)[0, 1], "correlation"),
-        (lambda a, b: a * b, "one number"),
-        (lambda a, b: 0.123, "Not 0.123"),
-        (lambda a, b: a @ b[:2], "stops with ValueError"),
+    "12_concluded": [
+        (drawn(A="follows"), "A: a cost of 3 points"),
+        (drawn(B="does not follow"), "B: every value"),
+        (drawn(C="follows"), "C: the negation repeats"),
+        (drawn(D="follows"), "D: pieces of Latin letters"),
+        (drawn(D="perhaps"), "D: choose 'follows' or"),
+        ("follows", "Give a dictionary"),
     ],
-    "12_domain_loss": [
-        (lambda m: -domain_loss(m), "sign"),
-        (lambda m: domain_loss(m.T), "rows"),
-        (lambda m: np.diag(m) - m.mean(axis=0), "Leave the diagonal out"),
-        (lambda m: np.diag(m) - (m.sum(axis=0) - np.diag(m)) / 3, "divide by all domains"),
-        (lambda m: np.diag(m) - (m - 9 * np.eye(3)).max(axis=0), "best of the others"),
-        (lambda m: np.diag(m) - domain_loss(m), "Subtract it"),
-        (np.diag, "diagonal alone"),
-        (lambda m: domain_loss(m) / np.diag(m), "relative"),
-        (lambda m: 100 * domain_loss(m), "points"),
-        (lambda m: domain_loss(m).mean(), "mean over the domains"),
-        (lambda m: m, "one number for each"),
-        (lambda m: m[0], "Not yet"),
+    "12a_lora_numbers": [
+        (lambda shape, rank: np.prod(shape), "the kernel itself"),
+        (lambda shape, rank: np.prod(shape[:-1]) * rank, "A alone"),
+        (lambda shape, rank: shape[-1] * rank, "B alone"),
+        (lambda shape, rank: rank * (shape[0] + shape[-1]), "not only the first"),
+        (lambda shape, rank: rank * (shape[0] + np.prod(shape[1:])), "flat one of 10 x 24"),
+        (lambda shape, rank: np.prod(shape[:-1]) * rank * shape[-1] * rank, "multiply"),
+        (lambda shape, rank: np.prod(shape[:-1]) + shape[-1], "forget the rank"),
+        (lambda shape, rank: np.prod(shape[:-1]) * rank + shape[-1], "B has rank rows"),
+        (lambda shape, rank: np.prod(shape) + factors(shape, rank), "add the kernel"),
+        (lambda shape, rank: rank * (shape[0] * shape[1] + shape[-1]), "a kernel of two goes wrong"),
+        (lambda shape, rank: 7, "Not 7"),
+        (lambda shape, rank: [1, 2], "one number"),
+    ],
+    "12a_judged": [
+        (reported(A="tests it"), "A: three rates"),
+        (reported(B="no error left"), "B: loss was left"),
+        (reported(C="tests it"), "C: loss was left"),
+        (reported(D="one rate"), "D: loss was left"),
+        (reported(A="perhaps"), "A: choose one of"),
+        ("tests it", "Give a dictionary"),
     ],
     "12b_mean_by_recording": [
         (lambda o, w: picked(o, w, lambda rows: rows.sum(axis=0)), "These are sums"),

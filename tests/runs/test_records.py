@@ -56,13 +56,48 @@ def test_the_csv_has_a_row_per_run_and_a_column_per_parameter_and_metric(tmp_pat
         {"file": "a.ipynb", "notebook": "a", "seconds": 1.5, "claims": claims, "parameters": {"seed": 1}},
         {"file": "b.ipynb", "notebook": "b", "seconds": 2.0, "metrics": {"accuracy": {"value": 0.5, "low": 0.25}}},
     ]
-    runs.write_csv(collected, tmp_path / "table.csv")
+    runs.write_table(collected, tmp_path / "table.csv")
     with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
         first, second = csv.DictReader(file)
     counts = [first[f"claims.{verdict}"] for verdict in ("holds", "cannot tell", "does not hold")]
     assert (first["seconds"], counts, first["parameters.seed"]) == ("1.5", ["1", "1", "0"], "1")
     assert (second["metrics.accuracy.value"], second["metrics.accuracy.low"]) == ("0.5", "0.25")
     assert second["parameters.seed"] == first["metrics.accuracy.low"] == ""
+
+
+def test_parquet_holds_the_same_table_with_lists_and_mixtures_as_text(tmp_path: Path) -> None:
+    import pandas as pd
+
+    metrics = ({"accuracy": 0.5, "way": "a", "curve": [1, 2]}, {"accuracy": 1, "way": 3})
+    collected = [{"file": f"{n}.ipynb", "seconds": 1.5, "metrics": metrics[n], "status": "ok"} for n in range(2)]
+    runs.write_table(collected, tmp_path / "table.parquet")
+    table = pd.read_parquet(tmp_path / "table.parquet")
+    assert list(table["file"]) == ["0.ipynb", "1.ipynb"] and list(table["metrics.accuracy"]) == [0.5, 1.0]
+    assert list(table["metrics.way"]) == ['"a"', "3"] and table["metrics.curve"][0] == "[1, 2]"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"claims": "all"}, {"claims": [{"text": "a"}]}, {"claims": [{"verdict": "so"}]}, {"seconds": "x"}, {"metrics": 3}],
+)
+def test_a_corrupt_record_is_left_out_and_named(tmp_path: Path, record: dict[str, Any]) -> None:
+    stamped(tmp_path / "a.ipynb", record)
+    stamped(tmp_path / "b.ipynb", {"notebook": "b", "claims": [], "seconds": 1.0})
+    broken, whole = runs.survey(tmp_path)
+    assert broken.status == "unreadable" and "a.ipynb has a corrupt record" in broken.message and whole.status == "ok"
+
+
+def test_a_sweep_shows_parameters_and_plain_metrics_as_columns() -> None:
+    def of(seed: int, **metrics: Any) -> runs.Result:
+        record = {"claims": [], "metrics": metrics}
+        return runs.Result(f"a-{seed}", Path("a"), "ok", 1.0, record, parameters={"seed": seed}, state="stale")
+
+    lines = runs.table([of(1, accuracy=0.51239, by_class={"a": 1}), of(2)]).splitlines()
+    assert [line.split() for line in lines] == [
+        "notebook seed accuracy seconds holds cannot tell does not hold status".split(),
+        "a-1 1 0.5124 1.0 0 0 0 ok, stale".split(),
+        "a-2 2 - 1.0 0 0 0 ok, stale".split(),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +160,7 @@ def test_names_that_break_lines_or_are_no_utf8_are_escaped_in_tables_records_and
     assert r"two\x0alines/\xe4/a" in table and r"bad\xfc: " in table and table.isascii() and "\x1b" not in table
     [collected] = runs.records(results, tmp_path / "runs")
     assert collected["file"] == r"two\x0alines/\xe4/a.ipynb" and list(collected["metrics"]) == [r"\xff\x1b[31m"]
-    runs.write_csv([collected], tmp_path / "table.csv")
+    runs.write_table([collected], tmp_path / "table.csv")
     assert len((tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()) == 2
 
 
@@ -138,7 +173,7 @@ import pandas
 from tlutils import runs, settings
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 try:
-    runs.write_csv([{"notebook": "a" * 50_000}], pathlib.Path("table.csv"))
+    runs.write_table([{"notebook": "a" * 50_000}], pathlib.Path("table.csv"))
 except settings.UserError as error:
     print(error)
 """

@@ -1,44 +1,47 @@
-"""Execute notebooks with papermill, each in a process of its own, and read the records that they leave."""
+"""Execute one notebook with papermill, in a process of its own; a worker of Dask calls this."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import errno
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tlutils.runs.parameters import literal, share_out
-from tlutils.runs.records import Result, one_line, read
-from tlutils.settings import UserError, cache_dir, printable
+from tlutils.runs.parameters import literal
+from tlutils.runs.records import judge, one_line
+from tlutils.settings import cache_dir
 
-# papermill leaves with this code when the kernel died; a process stopped by a signal has a negative one.
+# Papermill left with this code: its kernel died. A process stopped by a signal has a negative one.
 _DEAD_KERNEL = 138
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.05
 _NO_ROOM = 2**20
 
-# Papermill, which ends when its standard input does: so it, and its kernel with it, outlives no run that was killed.
+# Papermill, which ends when its standard input does: so it, and its kernel with it, outlives no worker that was killed.
+# It reads and writes files of this machine only. What papermill would load for stores, and nbformat for the grammar of
+# web addresses, costs seconds and is kept out.
 _PAPERMILL = """
-import os, threading
+import json, os, sys, threading, traceback
 threading.Thread(target=lambda: os.read(0, 1) or os._exit(1), daemon=True).start()
-from papermill.cli import papermill
-papermill()
+sys.modules.update(dict.fromkeys(("rfc3987_syntax", "boto3", "pyarrow", "pyarrow.fs")))
+import nbclient.exceptions, papermill
+with open(sys.argv[1], encoding="utf-8") as file:
+    asked = json.load(file)
+try:
+    papermill.execute_notebook(**asked, kernel_name="python3", progress_bar=False)
+except nbclient.exceptions.DeadKernelError:
+    traceback.print_exc()
+    sys.exit(138)
 """
-
-
-# Ctrl-C; the end of a batch job; a closed terminal or connection. Windows has no SIGHUP.
-_STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 # The modules of the working folder come after all others: a reader's random.py must not stand for Python's own.
 _KERNEL = """
@@ -48,220 +51,136 @@ from ipykernel.kernelapp import launch_new_instance
 launch_new_instance()
 """
 
-
-class Interrupted(KeyboardInterrupt):
-    """The run was stopped by a signal; ``results`` has the notebooks that were finished by then."""
-
-    def __init__(self, results: list[Result]) -> None:
-        super().__init__("interrupted")
-        self.results = results
+# What makes the libraries of numbers use fewer cores than there are.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
-def default_jobs() -> int:
-    """Return how many notebooks to run at a time: one on two or three cores, two on more, since each uses two."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(2, max(1, cores // 2))
+@dataclass(frozen=True)
+class Job:
+    """What a worker is told; the notebook travels within, so that it need not lie where the worker runs.
 
-
-def run(
-    notebooks: Sequence[Path],
-    output_dir: Path,
-    parameters: Mapping[str, Any] | None = None,
-    *,
-    jobs: int | None = None,
-    timeout: float = 3600.0,
-    by_some: bool = False,
-) -> list[Result]:
-    """Execute notebooks with papermill and judge each by its exit and its record.
-
-    Every notebook gets a process of its own and the Python that runs this function as its kernel. Its working folder is
-    the caller's, so a relative path among the parameters means what it means to papermill; modules in that folder come
-    last, so a ``random.py`` there hides none. Its executed copy appears as ``output_dir/<name>.ipynb`` once it is
-    complete, never half-written, and only then an older one goes. What a killed notebook had until then becomes
-    ``output_dir/<name>.stopped.ipynb``. A failed claim stops no notebook here, whatever ``TLUTILS_STRICT`` says: it
-    shows in the status.
-
-    Parameters
+    Attributes
     ----------
-    notebooks : sequence of Path
-    output_dir : Path
-        Made if need be; an older copy of the same notebook in it is replaced when the new one is whole.
-    parameters : mapping, optional
-        Values for the notebooks' parameters cells.
-    jobs : int, optional
-        Notebooks at a time, 1 or more; by default `default_jobs`.
+    key : str
+        Of the task; when the scheduler takes it back, the notebook is stopped.
+    stem : str
+        Name of the notebook without its suffix.
+    source : bytes
+    parameters : mapping
+    environment : mapping
+        Variables that the kernel gets beside those of the worker.
     timeout : float
-        Seconds that one notebook may take.
-    by_some : bool
-        If true, a parameter may be unknown to some of the notebooks and goes only to those that know it; if false,
-        every notebook must know it.
-
-    Returns
-    -------
-    list of Result
-        In the order of `notebooks`.
-
-    Raises
-    ------
-    UserError
-        Before anything runs: a missing notebook, an unknown parameter, a copy that would replace its source, a folder
-        that cannot be written to, a user without a home folder or another one for the cache.
-    Interrupted
-        On SIGINT (Ctrl-C), SIGTERM or SIGHUP, after the running notebooks and their kernels were stopped; finished
-        copies stay, older ones too.
+        Seconds.
+    at_a_time : mapping
+        For each machine, how many notebooks run there at a time.
+    scratch : str or None
+        Folder for what is not finished; by default the worker's own for temporary files.
     """
-    from tqdm import tqdm
 
-    if jobs is None:
-        jobs = default_jobs()
-    if jobs < 1:
-        raise UserError(f"jobs={jobs} runs nothing; give 1 or more.")
-    given = share_out(notebooks, parameters or {}, by_some)
-    for text in (*map(str, notebooks), str(output_dir), *map(str, (parameters or {}).values())):
-        _require_utf8(text)
-    copies = _plan_copies(notebooks, output_dir)
-    results: dict[Path, Result] = {}
-    waiting = deque(notebooks)
-    running: list[_Execution] = []
-    bar = tqdm(total=len(notebooks), unit="notebook", file=sys.stderr, disable=None)
-    with _workplace(output_dir) as (folder, environment), _signals_noted() as noted, bar:
-        try:
-            while (waiting or running) and not noted:
-                while waiting and len(running) < jobs:
-                    notebook = waiting.popleft()
-                    try:
-                        running.append(_Execution(notebook, given[notebook], folder, environment, timeout))
-                    except OSError as error:
-                        message = f"it could not be started: {error.strerror or error}"
-                        results[notebook] = Result(notebook.stem, copies[notebook], "error", None, None, message)
-                bar.set_postfix_str(", ".join(execution.notebook.stem for execution in running))
-                time.sleep(_POLL_SECONDS)
-                for execution in [execution for execution in running if execution.is_over()]:
-                    running.remove(execution)
-                    results[execution.notebook] = execution.result(copies[execution.notebook])
-                    bar.update()
-        finally:
-            for execution in running:
+    key: str
+    stem: str
+    source: bytes
+    parameters: Mapping[str, Any]
+    environment: Mapping[str, str]
+    timeout: float
+    at_a_time: Mapping[str, int]
+    scratch: str | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job: the notebook as far as it came, if at all, and how it ended, in the words of `Result`."""
+
+    content: bytes | None
+    status: str
+    message: str
+    seconds: float | None
+
+
+def facts() -> dict[str, str]:
+    """Say what a worker would run with."""
+    return {"tlutils": metadata.version("tlutils")}
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def execute(job: Job) -> Outcome:
+    """Run a job to its end, its time limit, or until the scheduler takes it back or the worker closes."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    others = job.at_a_time.get(worker.ip, 1)
+
+    def wanted() -> bool:
+        task = worker.state.tasks.get(job.key)
+        return task is not None and task.state == "executing" and worker.status.name == "running"
+
+    try:
+        with tempfile.TemporaryDirectory(prefix=".running-", dir=job.scratch, ignore_cleanup_errors=True) as made:
+            execution = _Execution(job, Path(made).resolve(), others)
+            try:
+                while not execution.is_over() and wanted():
+                    time.sleep(_POLL_SECONDS)
+            finally:
                 execution.stop()
-    finished = [results[notebook] for notebook in notebooks if notebook in results]
-    if len(finished) < len(notebooks):
-        raise Interrupted(finished)
-    return finished
-
-
-@contextlib.contextmanager
-def _workplace(output_dir: Path) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Give a folder for what is not finished, and the environment variables that papermill needs to work in it."""
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        made = tempfile.TemporaryDirectory(prefix=".running-", dir=output_dir, ignore_cleanup_errors=True)
-        environment = _environment(Path(made.name))
+            return execution.outcome()
     except OSError as error:
-        raise UserError(
-            f"{output_dir} cannot take executed notebooks ({error.strerror or error}). Make room there, or choose "
-            "another output folder."
-        ) from error
-    with made as folder:
-        yield Path(folder), environment
+        return Outcome(None, "error", f"it could not be started: {error.strerror or error}", 0.0)
 
 
-@contextlib.contextmanager
-def _signals_noted() -> Iterator[list[int]]:
-    """Give a list that fills with the signals to stop, which thus interrupt nothing half-way, however many come."""
-    noted: list[int] = []
-    # Python takes signals in the main thread only.
-    if threading.current_thread() is not threading.main_thread():
-        yield noted
-        return
-    before = {number: signal.getsignal(number) for number in _STOPPING}
-    # A shell starts a background job deaf to SIGINT, which is to be heard all the same; whoever calls nohup means it.
-    heard = [number for number, handler in before.items() if handler != signal.SIG_IGN or number == signal.SIGINT]
-    for number in heard:
-        signal.signal(number, lambda number, _: noted.append(number))
-    try:
-        yield noted
-    finally:
-        for number in heard:
-            signal.signal(number, before[number] if before[number] is not None else signal.SIG_DFL)
-
-
-def _require_utf8(text: str) -> None:
-    try:
-        str(Path(text).absolute()).encode()
-    except UnicodeEncodeError:
-        raise UserError(
-            f"'{printable(text)}', looked for from {printable(str(Path.cwd()))}, has a name that is no UTF-8, and an "
-            "executed notebook holds such names as UTF-8. Rename the file or folder, or make a link with a plain name."
-        ) from None
-
-
-def _plan_copies(notebooks: Sequence[Path], output_dir: Path) -> dict[Path, Path]:
-    copies: dict[Path, Path] = {}
-    for notebook in notebooks:
-        copy = output_dir / notebook.name
-        if copy in copies.values():
-            raise UserError(f"Two notebooks are called {notebook.name}; run them into different folders.")
-        if copy.resolve() == notebook.resolve():
-            raise UserError(f"The executed copy would replace {notebook} itself; choose another output folder.")
-        copies[notebook] = copy
-    return copies
-
-
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path, added: Mapping[str, str], at_a_time: int = 1) -> dict[str, str]:
     """Return the environment variables for papermill: its kernel "python3" is this very Python.
 
     Another environment's kernel of that name, in the user's own Jupyter folder or on JUPYTER_PATH, would otherwise come
     first. The kernels' connection files go to `folder`, so none is left behind.
     """
-    spec = {
-        "argv": [sys.executable, "-P", "-c", _KERNEL, "-f", "{connection_file}"],
-        "display_name": "Python 3",
-        "language": "python",
-    }
-    (folder / "kernels" / "python3").mkdir(parents=True)
-    (folder / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
-    environment = {name: value for name, value in os.environ.items() if name != "TLUTILS_STRICT"}
-    others = [environment["JUPYTER_PATH"]] if environment.get("JUPYTER_PATH") else []
-    environment["JUPYTER_PATH"] = os.pathsep.join([str(folder.resolve()), *others])
-    environment["JUPYTER_RUNTIME_DIR"] = str(folder.resolve() / "runtime")
+    variables = {name: value for name, value in os.environ.items() if name != "TLUTILS_STRICT"} | dict(added)
+    others = [variables["JUPYTER_PATH"]] if variables.get("JUPYTER_PATH") else []
+    variables["JUPYTER_PATH"] = os.pathsep.join([str(folder), *others])
+    variables["JUPYTER_RUNTIME_DIR"] = str(folder / "runtime")
     # For the kernel's own processes too, such as joblib's.
-    environment["PYTHONSAFEPATH"] = "1"
+    variables["PYTHONSAFEPATH"] = "1"
+    if at_a_time > 1:
+        for name in _THREADS:
+            variables.setdefault(name, str(max(1, cores() // at_a_time)))
     if os.path.expanduser("~") == "~":
         # Jupyter cannot do without a home folder; what is to be kept needs a place that lasts.
-        environment |= {"TLUTILS_CACHE": str(cache_dir().resolve()), "HOME": str(folder.resolve())}
-    return environment
+        variables |= {"TLUTILS_CACHE": str(cache_dir().resolve()), "HOME": str(folder)}
+    return variables
 
 
 class _Execution:
     """A notebook being executed by papermill in another process."""
 
-    def __init__(
-        self, notebook: Path, parameters: dict[str, Any], folder: Path, environment: dict[str, str], timeout: float
-    ) -> None:
-        self.notebook = notebook
-        self._parameters = parameters
-        self._environment = environment
-        self._timeout = timeout
-        self._partial = folder / notebook.name
-        self._log = folder / f"{notebook.stem}.log"
+    def __init__(self, job: Job, folder: Path, at_a_time: int) -> None:
+        self._job = job
+        self._partial = folder / "executed.ipynb"
+        self._log = folder / "log"
+        self._asked = folder / "asked.json"
+        self._environment = environment(folder, job.environment, at_a_time)
         self._retried = False
         self._out_of_time = False
+        (folder / "source.ipynb").write_bytes(job.source)
+        paths = {"input_path": literal(folder / "source.ipynb"), "output_path": literal(self._partial)}
+        self._asked.write_text(json.dumps(paths | {"parameters": dict(job.parameters)}), encoding="utf-8")
+        spec = {
+            "argv": [sys.executable, "-P", "-c", _KERNEL, "-f", "{connection_file}"],
+            "display_name": "Python 3",
+            "language": "python",
+        }
+        (folder / "kernels" / "python3").mkdir(parents=True)
+        (folder / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
         self._start()
 
     def _start(self) -> None:
-        import yaml
-
         self._started = time.monotonic()
-        command = [sys.executable, "-P", "-c", _PAPERMILL, literal(self.notebook.resolve())]
-        command += [literal(self._partial.resolve())]
-        command += ["--kernel", "python3", "--no-progress-bar", "--log-level", "ERROR"]
-        if self._parameters:
-            text = yaml.safe_dump(self._parameters)
-            command += ["--parameters_base64", base64.b64encode(text.encode()).decode()]
         with self._log.open("wb") as log:
-            # A group of its own keeps Ctrl-C from reaching it: `run` stops it in good order.
+            # A group of its own keeps Ctrl-C from reaching it: it is stopped in good order.
             self._process = subprocess.Popen(
-                command,
+                [sys.executable, "-P", "-c", _PAPERMILL, str(self._asked)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -273,7 +192,7 @@ class _Execution:
     def is_over(self) -> bool:
         """Whether it has ended; stops it when its time is up, starts it again once if its kernel never came up."""
         if self._process.poll() is None:
-            if time.monotonic() - self._started < self._timeout:
+            if time.monotonic() - self._started < self._job.timeout:
                 return False
             self._out_of_time = True
             self.stop()
@@ -306,30 +225,20 @@ class _Execution:
         psutil.wait_procs(family, timeout=10)
         self._process.wait()
 
-    def result(self, copy: Path) -> Result:
-        """Judge the executed copy and move it to its place."""
+    def outcome(self) -> Outcome:
+        """Judge the executed copy by its outputs and by the way papermill left."""
         seconds = time.monotonic() - self._started
-        judged = read(self._partial, self.notebook.stem)
+        content = self._partial.read_bytes() if self._partial.is_file() else None
+        judged = judge(content or b"", self._partial, self._job.stem)
         code = self._process.returncode
-        status, message, record = judged.status, judged.message, judged.record
+        status, message = judged.status, judged.message
         if self._out_of_time:
-            status, message = "killed", f"stopped after {self._timeout:g} s"
+            status, message = "killed", f"stopped after {self._job.timeout:g} s"
         elif code == _DEAD_KERNEL or code < 0:
             status, message = "killed", "its kernel died, often for want of memory"
         elif code != 0 and judged.status != "error":
             status, message = "error", self._last_words()
-        stopped = copy.with_suffix(".stopped.ipynb")
-        path = stopped if status == "killed" else copy
-        if judged.status != "unreadable":
-            try:
-                self._partial.replace(path)
-                if path is copy:
-                    stopped.unlink(missing_ok=True)
-            except OSError as error:
-                status, message = "error", f"{path} could not be written: {error.strerror or error}"
-        if status in ("killed", "error"):
-            record = None
-        return Result(self.notebook.stem, path, status, seconds, record, message)
+        return Outcome(None if judged.status == "unreadable" else content, status, message, seconds)
 
     def _last_words(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")

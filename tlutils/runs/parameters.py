@@ -93,6 +93,15 @@ def parse_value(name: str, text: str, declared: str = "None") -> Any:
     return literal if literal is None or isinstance(literal, int | float | str | list | dict) else text
 
 
+def checked(name: str, value: Any, declared: str) -> Any:
+    """Return a value that a program gave if it is of the declared type, of which a whole number is a float too."""
+    kinds: dict[str, Any] = {"int": int, "float": int | float, "bool": bool, "str": str}
+    kind = kinds.get(declared, object)
+    if not isinstance(value, kind) or (declared in ("int", "float") and isinstance(value, bool)):
+        raise UserError(f"{name}={value!r} is not of the declared type {declared}.")
+    return float(value) if declared == "float" else value
+
+
 def share_out(notebooks: Sequence[Path], parameters: Mapping[str, Any], by_some: bool) -> dict[Path, dict[str, Any]]:
     """Give each notebook the parameters it knows; raise UserError for one that is known too seldom."""
     known = {notebook: parameters_of(notebook) for notebook in notebooks}

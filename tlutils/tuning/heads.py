@@ -159,7 +159,7 @@ def restart(model: keras.Model, weights: list[NDArray[np.floating]]) -> None:
         model.optimizer.build(model.trainable_variables)
     for variable in model.optimizer.variables:
         if variable.name != "learning_rate":
-            variable.assign(keras.ops.zeros_like(variable))
+            variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
 
 
 def predict(model: keras.Model, inputs: NDArray[np.generic], *, batch_size: int = 128) -> NDArray[np.int64]:
