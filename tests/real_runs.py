@@ -3,9 +3,10 @@
     make real REAL=folder
     make real REAL=folder LESSONS="01_concepts 03_vgg16"
 
-The folder holds `flowers` and `daynight`, each with one sub-folder of photographs per class; the spoken digits come
-from their publisher. The data stay where they are; the table keeps numbers and verdicts only. Where lessons are named,
-the rows of the others stay. Runs that are finished are not repeated: delete `build/real` for a fresh start.
+The folder holds `flowers` and `daynight`, each with one sub-folder of photographs per class, and `breastmnist.npz`;
+the spoken digits come from their publisher. The data stay where they are; the table keeps numbers and verdicts only.
+Where lessons are named, the rows of the others stay. Runs that are finished are not repeated: delete `build/real` for a
+fresh start.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ LESSONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "03_vgg16": (("flowers",), TWENTY | {"image_size": 128}),
     "03b_four_steps": (("flowers",), TWENTY),
     "04_what_transfers": (("flowers",), {}),
+    "11_medical_imaging": (("breast_ultrasound",), {"image_size": 64}),
+    "12_text": (("review_sentences",), {}),
+    "12a_fine_tuning_text": (("telephones", "films", "restaurants"), {}),
     "12b_speech": (("spoken_digits",), {}),
     "15_deploy_small": (("flowers",), TWENTY),
     # Of 300 photographs in the pool, 30 epochs are 300 steps; the drawn flowers have 288.
@@ -42,8 +46,21 @@ FOLDERS = {
     "daynight": "120 outdoor photographs, 60 by day and 60 by night",
 }
 # What the lesson itself brings from its publisher.
-PUBLISHED = {"spoken_digits": "2,500 recordings of ten digits, five speakers; Jackson et al. 2018, CC BY-SA 4.0"}
-SOURCES = FOLDERS | PUBLISHED
+PUBLISHED = {
+    "spoken_digits": "2,500 recordings of ten digits, five speakers; Jackson et al. 2018, CC BY-SA 4.0",
+    "review_sentences": "3,000 review sentences of three domains; Kotzias et al. 2015, CC BY 4.0",
+}
+# Parts of it that a lesson runs on one at a time.
+DOMAINS = {
+    domain: f"1,000 review sentences on {domain}; Kotzias et al. 2015, CC BY 4.0"
+    for domain in ("telephones", "films", "restaurants")
+}
+# A file of the folder, given as data_path.
+ARCHIVES = {"breast_ultrasound": "breastmnist.npz"}
+MADE_FROM = {
+    "breast_ultrasound": "BreastMNIST, 780 pictures, 28 x 28; Yang et al. 2023, from Al-Dhabyani et al. 2020, CC BY 4.0"
+}
+SOURCES = FOLDERS | PUBLISHED | DOMAINS | MADE_FROM
 
 
 def main(real: Path, lessons: Sequence[str]) -> None:
@@ -52,11 +69,13 @@ def main(real: Path, lessons: Sequence[str]) -> None:
     if unknown:
         sys.exit(f"{unknown[0]!r} does not run on real data here. Choose from {', '.join(LESSONS)}.")
     folders = {name: real / name for name in FOLDERS}
-    missing = [str(folder) for folder in folders.values() if not folder.is_dir()]
+    archives = {name: real / file for name, file in ARCHIVES.items()}
+    missing = [str(place) for place in (*folders.values(), *archives.values()) if not place.exists()]
     if missing:
-        sys.exit(f"Missing: {', '.join(missing)}. Give a folder that holds flowers and daynight: make real REAL=folder")
-    for name in PUBLISHED.keys() & {name for lesson in lessons for name in LESSONS[lesson][0]}:
-        store.fetch(name)  # Without it, the lesson would record the table's own numbers.
+        sys.exit(f"Missing: {', '.join(missing)}. Give a folder that holds them: make real REAL=folder")
+    asked = {"review_sentences" if name in DOMAINS else name for lesson in lessons for name in LESSONS[lesson][0]}
+    for name in PUBLISHED.keys() & asked:
+        store.fetch(name)  # Without it, the lesson would record the table's own numbers, or other sentences.
     rows = []
     for lesson in lessons:
         names, parameters = LESSONS[lesson]
@@ -65,6 +84,10 @@ def main(real: Path, lessons: Sequence[str]) -> None:
                 given = {"seed": seed, **parameters}
                 if name in folders:
                     given["data_dir"] = str(folders[name])
+                if name in archives:
+                    given["data_path"] = str(archives[name])
+                if name in DOMAINS:
+                    given["domain"] = name
                 record = run(lesson, given, f"{name}_{seed}")
                 rows.append({"lesson": lesson, "data": name, "source": SOURCES[name], **told(record)})
     path = settings.DATA / "real_runs.csv"
@@ -84,7 +107,7 @@ def told(record: dict[str, Any]) -> dict[str, Any]:
         "parameters": {
             name: value
             for name, value in record["parameters"].items()
-            if value != "" and name not in ("data_dir", "out_dir")
+            if value != "" and name not in ("data_dir", "data_path", "out_dir")
         },
         "metrics": metrics,
         "verdicts": "; ".join(f"{claim['verdict']}: {claim['text']}" for claim in record["claims"]),

@@ -15,15 +15,13 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import nbformat
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from shop import tar_of, visible
 
-from tlutils import cli, course, datasets, runs, settings, store
+from tlutils import cli, course, datasets, runs, store
 from tlutils.datasets import medmnist
 from tlutils.settings import ROOT, UserError
 
@@ -49,21 +47,6 @@ def test_ultrasound_pictures_keep_the_publishers_split(publish: Publish) -> None
     found, split = medmnist.from_npz(store.fetch("breastmnist_128"))
     assert found.pictures.shape == (320, 128, 128, 3) and found.counts.tolist() == [80, 240]
     assert [len(side) for side in (split.train, split.validation, split.test)] == [200, 40, 80]
-
-
-def test_film_reviews_are_read_as_lesson_12_reads_them(publish: Publish) -> None:
-    files = {"aclImdb/README": b"Large Movie Review Dataset", "aclImdb/train/unsup/0_0.txt": b"Nobody judged this."}
-    for side in ("train", "test"):
-        files |= {f"aclImdb/{side}/pos/{number}_9.txt": b"Grand!<br /><br />See it." for number in range(3)}
-        files |= {f"aclImdb/{side}/neg/{number}_1.txt": f"Dull \x85 {number}.".encode() for number in range(2)}
-    publish("movie_reviews", tar_of(files))
-    lesson = nbformat.read(ROOT / "notebooks" / "12_text.ipynb", as_version=4)
-    [source] = [cell.source for cell in lesson.cells if "def film_reviews" in cell.source and cell.cell_type == "code"]
-    names: dict[str, Any] = {"datasets": datasets, "settings": settings, "store": store}
-    exec(source, names)
-    found = names["film_reviews"]()
-    assert found.texts == ("Dull 0.", "Dull 1.", *["Grand! See it."] * 3)
-    assert found.labels.tolist() == [0, 0, 1, 1, 1]
 
 
 def test_spoken_digits_know_their_speakers(publish: Publish) -> None:

@@ -183,6 +183,17 @@ def test_no_recording_is_stored(path: Path) -> None:
 
 
 @each_lesson
+def test_no_review_sentence_is_stored(path: Path, real_data: Path) -> None:
+    """Sentences of fewer than four words may well be somebody else's, too."""
+    files = (real_data / "publisher" / "review_sentences").glob("*.txt")
+    rows = [row for file in files for row in file.read_text(encoding="utf-8").split("\n")]
+    sentences = [row.rsplit("\t", 1)[0].strip() for row in rows if len(row.split()) > 4]
+    assert len(sentences) > 2500
+    shown = json.dumps([dict(output.get("data", {}), text=output.get("text", "")) for output in outputs(path)])
+    assert [sentence for sentence in sentences if json.dumps(sentence)[1:-1] in shown] == []
+
+
+@each_lesson
 def test_a_lesson_with_its_outputs_is_at_most_a_megabyte_and_a_half(path: Path) -> None:
     assert path.stat().st_size <= 1_500_000
 
@@ -349,6 +360,23 @@ def test_the_lesson_on_speech_shows_without_its_recordings_what_it_measured_with
             np.testing.assert_allclose(shown, measured, atol=0.02)
 
 
+def test_the_lesson_on_fine_tuning_text_shows_the_run_that_its_table_has() -> None:
+    import pandas as pd
+
+    from tlutils import store
+
+    record = runs.record_of(FOLDER / "12a_fine_tuning_text.ipynb")
+    table = pd.read_csv(store.bundled("real_runs.csv")).query("lesson == '12a_fine_tuning_text'")
+    assert record is not None and record["metrics"]["sentences"] == "review_sentences"
+    assert set(table["metrics.sentences"]) == {"review_sentences"}
+    given = record["parameters"]
+    [row] = table[(table["data"] == given["domain"]) & (table["parameters.seed"] == given["seed"])].to_dict("records")
+    for way, accuracy in record["metrics"]["test accuracy"].items():
+        assert row[f"metrics.test accuracy.{way}"] == pytest.approx(accuracy, abs=0.02)
+        wrong = json.loads(row[f"metrics.wrong.{way}"])
+        assert 1 - len(wrong) / row["metrics.test sentences"] == pytest.approx(row[f"metrics.test accuracy.{way}"])
+
+
 def test_whole_lessons_were_run_under_every_backend_with_the_same_seeds() -> None:
     import pandas as pd
 
@@ -374,7 +402,9 @@ FEW: dict[str, dict[str, Any]] = {
     "06_evaluate": {"trials": 10},
     "10_driving": {"epochs": 2, "labels_per_class": 5, "image_size": 64},
     "11_medical_imaging": {"image_size": 64},
-    "12_text": {"labels_per_class": 20, "epochs": 1},
+    "11b_rare_and_where": {"image_size": 64},
+    "12_text": {"labels_per_class": 20},
+    "12a_fine_tuning_text": {"labels_per_class": 5, "epochs": 3},
     "12b_speech": {"labels_per_class": 5},
     "13_multimodal": {"labels_per_class": 5, "epochs": 1},
     "14b_imports": {"labels_per_class": 5, "draws": 2},

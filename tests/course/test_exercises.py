@@ -300,12 +300,34 @@ def coral_by_svd(s: Any, t: Any) -> Any:
 # 11
 
 
-def sensitivity(y: Any, s: Any, specificity: float) -> float:
-    return float(np.mean(s[y == 1] > np.quantile(s[y == 0], specificity, method="inverted_cdf")))
+def patient_means(scores: Any, patients: Any) -> Any:
+    """Add up slice by slice, in a dictionary."""
+    found: dict[int, list[float]] = {}
+    for score, patient in zip(scores, patients, strict=True):
+        found.setdefault(int(patient), []).append(score)
+    return [sum(found[patient]) / len(found[patient]) for patient in sorted(found)]
+
+
+def of_each(scores: Any, patients: Any, join: Any, numbers: Any = None) -> Any:
+    numbers = np.unique(patients) if numbers is None else numbers
+    return np.array([join(scores[patients == number]) for number in numbers])
+
+
+def lacking(**wrong: str) -> dict[str, str]:
+    right = {"A": "a split by patient", "B": "an opponent", "C": "an interval by patient"}
+    return {**right, "D": "a threshold from validation", **wrong}
+
+
+# 11b
 
 
 def ppv(se: float, sp: float, prevalence: float) -> float:
     return se * prevalence / (se * prevalence + (1 - sp) * (1 - prevalence))
+
+
+def remedied(**wrong: str) -> dict[str, str]:
+    right = {"A": "move the threshold", "B": "correct the odds", "C": "show both kinds in training"}
+    return {**right, "D": "test more patients", **wrong}
 
 
 # 12
@@ -320,14 +342,19 @@ def pooled(a: Any, ids: Any, first: int = 0, last: int = 0) -> Any:
     return np.array([row[first : n - last].mean(axis=0) for row, n in zip(a, tokens(ids), strict=True)])
 
 
-def cosine(a: Any, b: Any) -> float:
-    return float(sum(a * b) / np.sqrt(sum(a**2)) / np.sqrt(sum(b**2)))
+def drawn(**other: str) -> dict[str, str]:
+    return {**dict.fromkeys("ACD", "does not follow"), "B": "follows"} | other
 
 
-def domain_loss(matrix: Any) -> Any:
-    places = range(len(matrix))
-    away = [np.mean([matrix[i, j] for i in places if i != j]) for j in places]
-    return np.array([matrix[j, j] - away[j] for j in places])
+# 12a
+
+
+def factors(shape: tuple[int, ...], rank: int) -> int:
+    return sum(np.zeros(size).size for size in ((*shape[:-1], rank), (rank, shape[-1])))
+
+
+def reported(**other: str) -> dict[str, str]:
+    return {"A": "no error left", "B": "one rate", "C": "chosen on test", "D": "tests it"} | other
 
 
 # 12b
@@ -547,11 +574,14 @@ RIGHT: dict[str, list[Any]] = {
     "10_recovered": [lambda a, s, f: (a - s) / (f - s)],
     "10_coral": [coral, coral_by_svd],
     "10_reverse": [lambda x, k: (1 + k) * stop(x) - k * x, lambda x, k: stop(x) - k * (x - stop(x))],
-    "11_sensitivity_at_specificity": [sensitivity],
-    "11_ppv": [ppv],
+    "11_by_patient": [patient_means, lambda s, p: [np.mean(np.asarray(s)[p == k]) for k in np.unique(p)]],
+    "11_missing": [lacking()],
+    "11b_ppv": [ppv],
+    "11b_remedy": [remedied()],
     "12_mean_pooling": [pooled, lambda a, ids: (a * (ids > 0)[..., None]).sum(axis=1) / tokens(ids)[:, None]],
-    "12_cosine": [cosine, lambda a, b: (a / norm(a)) @ (b / norm(b))],
-    "12_domain_loss": [domain_loss, lambda m: list(domain_loss(m))],
+    "12_concluded": [drawn()],
+    "12a_lora_numbers": [factors, lambda shape, rank: rank * (np.prod(shape) // shape[-1] + shape[-1])],
+    "12a_judged": [reported()],
     "12b_mean_by_recording": [by_recording, lambda o, w: np.array([o[w == k].mean(axis=0) for k in np.unique(w)])],
     "12b_believed": [heard()],
     "13_late_fusion": [
@@ -898,22 +928,35 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (lambda x, k: (1 + k) * stop(x) - k * x if k < 1 else x.nothing, "stops with AttributeError"),
         (lambda x, k: "x", "Return a tensor"),
     ],
-    "11_sensitivity_at_specificity": [
-        (lambda y, s, c: np.mean(s[y == 1] > np.quantile(s[y == 1], c)), "from the positives' scores"),
-        (lambda y, s, c: np.mean(s[y == 0] > np.quantile(s[y == 0], c)), "false alarms"),
-        (lambda y, s, c: np.mean(s[y == 1] > np.quantile(s, c)), "all pictures"),
-        (lambda y, s, c: np.mean(s[y == 1] > np.quantile(s[y == 0], 1 - c)), "10 % of the negatives"),
-        (lambda y, s, c: 1 - sensitivity(y, s, c), "missed"),
-        (lambda y, s, c: np.mean(s[y == 0] < np.quantile(s[y == 1], 1 - c)), "swapped"),
-        (lambda y, s, c: np.mean(s > np.quantile(s[y == 0], c)), "You divide by all pictures"),
-        (lambda y, s, c: np.mean(y[s > np.quantile(s[y == 0], c)]), "precision"),
-        (lambda y, s, c: np.mean(s[y == 1] >= np.quantile(s[y == 0], c, method="inverted_cdf")), "Compare with >"),
-        (lambda y, s, c: 0.5, "you find 0.500"),
-        (lambda y, s, c: np.nan, "you find nan"),
-        (lambda y, s, c: s[y == 1] > 0, "one number"),
-        (lambda y, s, c: "0.62", "Return one number, not '0.62'"),
+    "11_by_patient": [
+        (lambda s, p: of_each(s, p, np.sum), "These are sums"),
+        (lambda s, p: of_each(s, p, np.max), "largest score"),
+        (lambda s, p: of_each(s, p, lambda rows: rows[0]), "the first slice"),
+        (lambda s, p: of_each(s, p, np.mean, dict.fromkeys(p.tolist())), "order of their first slices"),
+        (lambda s, p: of_each(s, p, np.mean)[::-1], "the smallest number comes first"),
+        (lambda s, p: of_each(s, p, np.sum) * 3 / 7, "the same number"),
+        (lambda s, p: np.bincount(p, s) / np.maximum(np.bincount(p), 1), "one number for each of the 3 patients"),
+        (lambda s, p: s.mean(), "one number for each of the 3 patients"),
+        (lambda s, p: of_each(s, p, np.median), "Not yet"),
+        (lambda s, p: of_each(s, p, np.mean, (2, 5, 7)), "two others go wrong"),
+        (lambda s, p: s.reshape(3, 2), "stops with ValueError"),
     ],
-    "11_ppv": [
+    "11_missing": [
+        (lacking(A="an opponent"), "A: ask where"),
+        (lacking(B="a split by patient"), "B: the patients are apart"),
+        (lacking(C="an opponent"), "C: opponents are there"),
+        (lacking(D="an interval by patient"), "D: ask who chose"),
+        (lacking(D="luck"), "D: choose one of"),
+        ("an opponent", "Give a dictionary"),
+    ],
+    "11b_remedy": [
+        (remedied(A="correct the odds"), "A: the ranking is good"),
+        (remedied(B="move the threshold"), "B: only the share"),
+        (remedied(C="correct the odds"), "C: the network can tell"),
+        (remedied(D="move the threshold"), "D: what is missing"),
+        (remedied(D="pray"), "D: choose one of"),
+    ],
+    "11b_ppv": [
         (lambda se, sp, p: se / (se + 1 - sp), "prevalence is missing"),
         (lambda se, sp, p: ppv(sp, se, p), "swapped"),
         (lambda se, sp, p: ppv(sp, se, 1 - p), "negative predictive value"),
@@ -940,34 +983,35 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (lambda a, ids: a.sum(axis=1) / 7, "Not yet"),
         (lambda a, ids: a / ids, "stops with ValueError"),
     ],
-    "12_cosine": [
-        (lambda a, b: a @ b, "any length"),
-        (lambda a, b: norm(a - b), "distance"),
-        (lambda a, b: 1 - cosine(a, b), "cosine distance"),
-        (lambda a, b: -cosine(a, b), "sign"),
-        (lambda a, b: np.arccos(cosine(a, b)), "That is the angle. "),
-        (lambda a, b: np.degrees(np.arccos(cosine(a, b))), "degrees"),
-        (lambda a, b: a @ b / (a @ a) / (b @ b), "squared lengths"),
-        (lambda a, b: a @ b / norm(a), "first length only"),
-        (lambda a, b: a @ b / norm(b), "second length only"),
-        (lambda a, b: np.corrcoef(a, b)[0, 1], "correlation"),
-        (lambda a, b: a * b, "one number"),
-        (lambda a, b: 0.123, "Not 0.123"),
-        (lambda a, b: a @ b[:2], "stops with ValueError"),
+    "12_concluded": [
+        (drawn(A="follows"), "A: a cost of 3 points"),
+        (drawn(B="does not follow"), "B: every value"),
+        (drawn(C="follows"), "C: the negation repeats"),
+        (drawn(D="follows"), "D: pieces of Latin letters"),
+        (drawn(D="perhaps"), "D: choose 'follows' or"),
+        ("follows", "Give a dictionary"),
     ],
-    "12_domain_loss": [
-        (lambda m: -domain_loss(m), "sign"),
-        (lambda m: domain_loss(m.T), "rows"),
-        (lambda m: np.diag(m) - m.mean(axis=0), "Leave the diagonal out"),
-        (lambda m: np.diag(m) - (m.sum(axis=0) - np.diag(m)) / 3, "divide by all domains"),
-        (lambda m: np.diag(m) - (m - 9 * np.eye(3)).max(axis=0), "best of the others"),
-        (lambda m: np.diag(m) - domain_loss(m), "Subtract it"),
-        (np.diag, "diagonal alone"),
-        (lambda m: domain_loss(m) / np.diag(m), "relative"),
-        (lambda m: 100 * domain_loss(m), "points"),
-        (lambda m: domain_loss(m).mean(), "mean over the domains"),
-        (lambda m: m, "one number for each"),
-        (lambda m: m[0], "Not yet"),
+    "12a_lora_numbers": [
+        (lambda shape, rank: np.prod(shape), "the kernel itself"),
+        (lambda shape, rank: np.prod(shape[:-1]) * rank, "A alone"),
+        (lambda shape, rank: shape[-1] * rank, "B alone"),
+        (lambda shape, rank: rank * (shape[0] + shape[-1]), "not only the first"),
+        (lambda shape, rank: rank * (shape[0] + np.prod(shape[1:])), "flat one of 10 x 24"),
+        (lambda shape, rank: np.prod(shape[:-1]) * rank * shape[-1] * rank, "multiply"),
+        (lambda shape, rank: np.prod(shape[:-1]) + shape[-1], "forget the rank"),
+        (lambda shape, rank: np.prod(shape[:-1]) * rank + shape[-1], "B has rank rows"),
+        (lambda shape, rank: np.prod(shape) + factors(shape, rank), "add the kernel"),
+        (lambda shape, rank: rank * (shape[0] * shape[1] + shape[-1]), "a kernel of two goes wrong"),
+        (lambda shape, rank: 7, "Not 7"),
+        (lambda shape, rank: [1, 2], "one number"),
+    ],
+    "12a_judged": [
+        (reported(A="tests it"), "A: three rates"),
+        (reported(B="no error left"), "B: loss was left"),
+        (reported(C="tests it"), "C: loss was left"),
+        (reported(D="one rate"), "D: loss was left"),
+        (reported(A="perhaps"), "A: choose one of"),
+        ("tests it", "Give a dictionary"),
     ],
     "12b_mean_by_recording": [
         (lambda o, w: picked(o, w, lambda rows: rows.sum(axis=0)), "These are sums"),

@@ -447,3 +447,28 @@ def test_groups_widen_the_interval_of_the_sensitivity():
 def test_a_sensitivity_needs_positives_and_negatives(label: int):
     with pytest.raises(UserError, match=f"{3 * label} of 3 pictures are of class 1"):
         metrics.sensitivity_at_specificity([label] * 3, EVEN)
+
+
+def test_shares_in_the_auc_have_it_as_their_mean_and_the_variance_of_delong():
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(4)
+    labels = rng.random(60) < 0.3
+    scores = np.round(rng.normal(size=60) + labels, 1)  # rounded, so that there are ties
+    shares = metrics.auc_by_example(labels, scores)
+    assert shares.mean() == pytest.approx(roc_auc_score(labels, scores))
+    ranks = [[np.mean((s > scores[~labels]) + (s == scores[~labels]) / 2) for s in scores[labels]]]
+    ranks += [[np.mean((s < scores[labels]) + (s == scores[labels]) / 2) for s in scores[~labels]]]
+    delong = sum(np.var(part) / len(part) for part in ranks)
+    assert shares.var() / len(shares) == pytest.approx(delong)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0], [1, 1, 1], [0, 1]])
+def test_shares_in_the_auc_need_both_kinds_and_a_score_for_each(labels):
+    with pytest.raises(UserError, match="positives as well as negatives"):
+        metrics.auc_by_example(labels, [0.1, 0.2, 0.3])
+
+
+def test_shares_in_the_auc_refuse_what_is_no_number():
+    with pytest.raises(UserError, match="not a finite number"):
+        metrics.auc_by_example([0, 1], [np.nan, 1.0])

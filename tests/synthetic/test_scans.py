@@ -218,3 +218,23 @@ def test_a_value_outside_its_range_is_refused_by_name(name: str, value: object):
     valid = {"patients": 2, "seed": 0, "size": 32}
     with pytest.raises(settings.UserError, match=f"^{name}={value!r} (must be|is out of range; give)"):
         scans(**{**valid, name: value})
+
+
+def test_where_only_the_outline_tells_everybody_has_a_finding_and_its_grey_values_say_nothing():
+    world = scans(120, seed=9, prevalence=0.5, slices=1, outline_only=True)
+    masks, grey = world.truth["mask"], world.pictures[..., 0].astype(float)
+    assert masks.any(axis=(1, 2)).all()
+    spread = np.array([picture[ndimage.binary_erosion(mask)].std() for picture, mask in zip(grey, masks, strict=True)])
+    level = np.array([picture[mask].mean() for picture, mask in zip(grey, masks, strict=True)])
+    ill = world.labels == 1
+    for values in (spread, level):
+        assert stats.ks_2samp(values[ill], values[~ill]).pvalue > 1e-3
+    perimeter = np.diff(masks, axis=1).sum(axis=(1, 2)) + np.diff(masks, axis=2).sum(axis=(1, 2))
+    ratio = perimeter**2 / masks.sum(axis=(1, 2))
+    assert ratio[ill].mean() > 1.2 * ratio[~ill].mean()
+
+
+def test_the_dial_for_the_outline_leaves_heads_and_places_of_spots_as_they_are():
+    usual, outline = (scans(20, seed=4, slices=1, outline_only=only) for only in (False, True))
+    spotted = (usual.labels == 0) & usual.truth["mask"].any(axis=(1, 2))
+    assert spotted.any() and np.array_equal(usual.pictures[spotted], outline.pictures[spotted])

@@ -350,7 +350,7 @@ class _Cluster:
 
     def _count(self) -> None:
         """See which workers there are."""
-        from distributed.comm import get_address_host
+        from distributed.comm.addressing import get_address_host
 
         self._counted = time.monotonic()
         try:

@@ -37,6 +37,7 @@ def scans(
     prevalence: float = 0.1,
     slices: int = 4,
     marker: float = 0.0,
+    outline_only: bool = False,
 ) -> World:
     """Draw synthetic head scans, several slices per patient, labelled benign or malignant.
 
@@ -64,6 +65,9 @@ def scans(
         0: nobody has a corner marker. Above 0, up to 1: the probability that the marker agrees with the label, that is
         a malignant patient has it with this probability, a benign one with ``1 - marker``; 1 gives the label away, 0.5
         says nothing, 0.05 almost always misleads. All slices of a patient have the marker, or none.
+    outline_only : bool
+        True: every benign patient has a spot, and a tumour is as even as a spot. Then only the outline tells them
+        apart; place, area and grey value of the finding follow one distribution.
 
     Returns
     -------
@@ -107,7 +111,7 @@ def scans(
     for patient, (head, motion, finding, scanner, _) in enumerate(streams):
         u, v, z = _pose(x, y, slices, head, motion)
         tissue, brain = _head(u, v, z, size, head)
-        share, value = _finding(u, v, z, bool(malignant[patient]), size, finding)
+        share, value = _finding(u, v, z, bool(malignant[patient]), size, finding, outline_only)
         share = share * brain
         signal = _acquire(tissue + _CONTRAST * share * (value - tissue), x, y, scanner)
         pictures[patient] = np.clip(signal, 0, 1) * 255 + 0.5
@@ -193,7 +197,9 @@ def _head(u: Plane, v: Plane, z: Plane, size: int, rng: np.random.Generator) -> 
     return shell + brain * (tissue - shell), brain
 
 
-def _finding(u: Plane, v: Plane, z: Plane, malignant: bool, size: int, rng: np.random.Generator) -> tuple[Plane, Plane]:
+def _finding(
+    u: Plane, v: Plane, z: Plane, malignant: bool, size: int, rng: np.random.Generator, outline_only: bool
+) -> tuple[Plane, Plane]:
     """How much of every pixel is finding, 0 to 1, and its grey values, both of shape (slices, size, size).
 
     Place, size and brightness are drawn before anything that depends on the kind, so that they cannot tell it.
@@ -202,7 +208,7 @@ def _finding(u: Plane, v: Plane, z: Plane, malignant: bool, size: int, rng: np.r
     radius = _DIAMETER / _HEAD * math.exp(rng.uniform(-0.25, 0.25))
     away = math.sqrt(rng.uniform(0.06, 1)) * max(0.0, _REACH - 1.2 * radius)
     direction = rng.uniform(0, 2 * np.pi)
-    if not malignant and lot > _SPOTS:
+    if not malignant and lot > _SPOTS and not outline_only:
         return np.zeros_like(u), np.zeros_like(u)
     # Heads are narrower than long.
     u, v = (u - 0.85 * away * math.cos(direction)) / radius, (v - away * math.sin(direction)) / radius
@@ -213,6 +219,8 @@ def _finding(u: Plane, v: Plane, z: Plane, malignant: bool, size: int, rng: np.r
         return _inside((_ellipse(u, v, squeeze, 1 / squeeze, turn) + cut - 1) * radius, size), np.full_like(u, value)
     edge = _ragged(np.arctan2(v, u) + 0.4 * z, rng)
     share = _inside((cut * edge - np.hypot(u, v)) * radius, size)
+    if outline_only:
+        return share, np.full_like(u, value)
     # Dead core, mottled flesh.
     core_u, core_v = rng.uniform(-0.35, 0.35, size=2)
     core = np.exp(-4 * ((u - core_u) ** 2 + (v - core_v) ** 2))
