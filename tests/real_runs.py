@@ -19,9 +19,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from tlutils import runs, settings, store
+from tlutils import datasets, runs, settings, store
 
 SEEDS = (0, 1, 2)
 TWENTY: dict[str, Any] = {"labels_per_class": 20}
@@ -39,7 +40,10 @@ LESSONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "15_deploy_small": (("flowers",), TWENTY),
     # Of 300 photographs in the pool, 30 epochs are 300 steps; the drawn flowers have 288.
     "15b_small_network": (("flowers",), TWENTY | {"epochs": 30}),
-    "16_your_own_data": (("flowers", "daynight"), TWENTY),
+    "16_your_own_data": (
+        ("flowers", "daynight", "breast_ultrasound", "telephones", "films", "restaurants"),
+        TWENTY,
+    ),
 }
 FOLDERS = {
     "flowers": "500 photographs of five flowers, 227 x 227, 100 of each",
@@ -85,9 +89,9 @@ def main(real: Path, lessons: Sequence[str]) -> None:
                 if name in folders:
                     given["data_dir"] = str(folders[name])
                 if name in archives:
-                    given["data_path"] = str(archives[name])
+                    given["data_dir" if lesson == "16_your_own_data" else "data_path"] = str(archives[name])
                 if name in DOMAINS:
-                    given["domain"] = name
+                    given |= {"data_csv": str(table_of(name))} if lesson == "16_your_own_data" else {"domain": name}
                 record = run(lesson, given, f"{name}_{seed}")
                 rows.append({"lesson": lesson, "data": name, "source": SOURCES[name], **told(record)})
     path = settings.DATA / "real_runs.csv"
@@ -100,6 +104,17 @@ def main(real: Path, lessons: Sequence[str]) -> None:
     store.note_checksum(path)
 
 
+def table_of(domain: str) -> Path:
+    """Write the review sentences of a domain as a reader's own table, and return its path."""
+    data = datasets.review_sentences()
+    rows = np.flatnonzero(data.columns["domain"] == domain)
+    table = pd.DataFrame({"sentence": [data.texts[row] for row in rows], "label": data.labels[rows]})
+    path = settings.BUILD / "real" / f"{domain}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, lineterminator="\n")
+    return path
+
+
 def told(record: dict[str, Any]) -> dict[str, Any]:
     """Return what a row keeps of a record: no place and nothing empty, and no seconds, which belong to a machine."""
     metrics = {name: value for name, value in record["metrics"].items() if "seconds" not in name}
@@ -107,7 +122,7 @@ def told(record: dict[str, Any]) -> dict[str, Any]:
         "parameters": {
             name: value
             for name, value in record["parameters"].items()
-            if value != "" and name not in ("data_dir", "data_path", "out_dir")
+            if value != "" and name not in ("data_dir", "data_path", "data_csv", "out_dir")
         },
         "metrics": metrics,
         "verdicts": "; ".join(f"{claim['verdict']}: {claim['text']}" for claim in record["claims"]),

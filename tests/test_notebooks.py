@@ -326,7 +326,8 @@ def test_what_lessons_show_of_real_data_are_three_runs_on_each_data_set() -> Non
 
     table = pd.read_csv(store.bundled("real_runs.csv"))
     shown = {path.stem for path in LESSONS if any("real_runs.csv" in cell.source for cell in code_cells(path))}
-    assert shown == set(table["lesson"])
+    # It is about the table as a whole.
+    assert shown - {"17_on_real_data"} == set(table["lesson"])
     for _, group in table.groupby(["lesson", "data"]):
         assert sorted(group["parameters.seed"]) == [0, 1, 2]
         assert group["source"].notna().all() and group["verdicts"].str.match("holds|cannot tell|does not hold").all()
@@ -337,7 +338,9 @@ def test_what_fetch_says_of_a_missing_file_names_the_lessons_that_ask_for_it() -
     from tlutils import store
 
     asked_for = {"minilm": "minilm.load(", "speech_embedding": "speech.load("}
-    code = {path.stem.split("_")[0]: "\n".join(cell.source for cell in code_cells(path)) for path in LESSONS}
+    # Lesson 17 reads what others recorded of these files.
+    lessons = [path for path in LESSONS if path.stem != "17_on_real_data"]
+    code = {path.stem.split("_")[0]: "\n".join(cell.source for cell in code_cells(path)) for path in lessons}
     for name, said in store.QUICK.items():
         using = {lesson for lesson, source in code.items() if asked_for.get(name, name) in source}
         # Which photographs a lesson is given decides on this one: some are named, none that never asks.
