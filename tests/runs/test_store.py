@@ -53,10 +53,12 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     s3fs.S3FileSystem.clear_instance_cache()
-    s3fs.S3FileSystem().mkdir("bucket")
-    yield shelf
-    shelf.close()
-    s3fs.S3FileSystem.clear_instance_cache()
+    try:
+        s3fs.S3FileSystem().mkdir("bucket")
+        yield shelf
+    finally:
+        shelf.close()
+        s3fs.S3FileSystem.clear_instance_cache()
 
 
 def test_a_sweep_into_a_store_is_resumed_and_collected_as_from_a_folder(
