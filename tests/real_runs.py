@@ -34,7 +34,6 @@ LESSONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "03b_four_steps": (("flowers",), TWENTY),
     "04_what_transfers": (("flowers",), {}),
     "11_medical_imaging": (("breast_ultrasound",), {"image_size": 64}),
-    "12_text": (("review_sentences",), {}),
     "12a_fine_tuning_text": (("telephones", "films", "restaurants"), {}),
     "12b_speech": (("spoken_digits",), {}),
     "15_deploy_small": (("flowers",), TWENTY),
