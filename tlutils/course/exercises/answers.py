@@ -115,6 +115,30 @@ def choices(answer: Any, options: Mapping[str, Sequence[str]]) -> dict[str, str]
     return answer
 
 
+def matched(answer: Any, options: Sequence[str], cases: Mapping[str, tuple[str, str]]) -> str | None:
+    """Check a dictionary with one of the same options for each case.
+
+    Parameters
+    ----------
+    answer : object
+        What the reader gave.
+    options : sequence of str
+    cases : mapping from each case to the right option and to the hint for any other one
+
+    Returns
+    -------
+    str or None
+        The hint of the first wrong case, None if there is none.
+
+    Raises
+    ------
+    Hint
+        As `choices`.
+    """
+    chosen = choices(answer, dict.fromkeys(cases, options))
+    return next((hint for case, (right, hint) in cases.items() if chosen[case] != right), None)
+
+
 def gives(answer: Any, right: Any, *arguments: Any) -> bool:
     """Whether the reader's function returns this for other arguments, too; one that fails does not."""
     try:

@@ -39,15 +39,10 @@ def by_patient(answer: Any) -> str | None:
 def missing(answer: Any) -> str | None:
     """What each of four reports lacks."""
     options = ("an opponent", "a split by patient", "an interval by patient", "a threshold from validation")
-    chosen = answers.choices(answer, dict.fromkeys("ABCD", options))
-    right = {"A": options[1], "B": options[0], "C": options[2], "D": options[3]}
-    hints = {
-        "A": "A: ask where the other slices of a test patient are.",
-        "B": "B: the patients are apart. Ask what else could reach 0.91, without photographs.",
-        "C": "C: opponents are there. Ask how many people stand behind the 2,000 slices.",
-        "D": "D: ask who chose the threshold, and on whom.",
+    cases = {
+        "A": (options[1], "A: ask where the other slices of a test patient are."),
+        "B": (options[0], "B: the patients are apart. Ask what else could reach 0.91, without photographs."),
+        "C": (options[2], "C: opponents are there. Ask how many people stand behind the 2,000 slices."),
+        "D": (options[3], "D: ask who chose the threshold, and on whom."),
     }
-    for report, choice in chosen.items():
-        if choice != right[report]:
-            return hints[report]
-    return None
+    return answers.matched(answer, options, cases)

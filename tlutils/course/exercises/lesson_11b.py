@@ -39,8 +39,6 @@ def ppv(answer: Any) -> str | None:
 def remedy(answer: Any) -> str | None:
     """What to do in each of four cases."""
     options = ("move the threshold", "correct the odds", "show both kinds in training", "test more patients")
-    chosen = answers.choices(answer, dict.fromkeys("ABCD", options))
-    right = dict(zip("ABCD", options, strict=True))
     hints = {
         "A": "A: the ranking is good, and nobody lies above 0.5. Nothing has to be learnt anew to change what an alarm "
         "is.",
@@ -48,7 +46,5 @@ def remedy(answer: Any) -> str | None:
         "C": "C: the network can tell the ill by the noise. A threshold or a formula does not take that out of it.",
         "D": "D: what is missing is evidence: two ill patients say little, whatever you do to the network.",
     }
-    for case, choice in chosen.items():
-        if choice != right[case]:
-            return hints[case]
-    return None
+    cases = {case: (right, hints[case]) for case, right in zip("ABCD", options, strict=True)}
+    return answers.matched(answer, options, cases)

@@ -44,14 +44,10 @@ def mean_pooling(answer: Any) -> str | None:
 
 def concluded(answer: Any) -> str | None:
     """Whether each of four conclusions on sentences and their vectors follows."""
-    chosen = answers.choices(answer, dict.fromkeys("ABCD", ("follows", "does not follow")))
-    hints = {
+    cases = {
         "A": ("does not follow", "A: a cost of 3 points lies in that interval as well. It shows neither."),
         "B": ("follows", "B: every value of the interval is below the margin, and that was fixed before."),
         "C": ("does not follow", "C: the negation repeats the words. Counting words would do the same in all 48."),
         "D": ("does not follow", "D: pieces of Latin letters fit Italian, too. That says nothing of what was learnt."),
     }
-    for conclusion, (right, hint) in hints.items():
-        if chosen[conclusion] != right:
-            return hint
-    return None
+    return answers.matched(answer, ("follows", "does not follow"), cases)

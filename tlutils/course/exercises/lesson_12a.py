@@ -31,14 +31,10 @@ def lora_numbers(answer: Any) -> str | None:
 def judged(answer: Any) -> str | None:
     """Which of four reports tests whether fine-tuning changes something, and why the others do not."""
     options = ("tests it", "no error left", "one rate", "chosen on test")
-    chosen = answers.choices(answer, dict.fromkeys("ABCD", options))
-    hints = {
+    cases = {
         "A": ("no error left", "A: three rates do not help where there is next to no loss to learn from."),
         "B": ("one rate", "B: loss was left. Ask how far ten steps of 0.0000001 can move a weight."),
         "C": ("chosen on test", "C: loss was left and there were four rates. Ask which sentences chose among them."),
         "D": ("tests it", "D: loss was left, the choice was on validation, and the interval lies inside a margin."),
     }
-    for report, (right, hint) in hints.items():
-        if chosen[report] != right:
-            return hint
-    return None
+    return answers.matched(answer, options, cases)
