@@ -10,7 +10,7 @@ EXTRAS := [test$(if $(TORCH),$(comma)torch)]
 ENV := build/env$(TORCH).stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help env run check test notebooks lab bench real frameworks
+.PHONY: help env run check test again notebooks lab bench real frameworks
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,20 +25,23 @@ run: $(ENV) ## execute the whole course and print what came of it; on real data 
 # Two processes, since most tests use one core. Their own cache: a test must not depend on what the reader has fetched.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal
 style = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
-check test: export TLUTILS_CACHE ?= $(CURDIR)/build/cache
+check test again: export TLUTILS_CACHE ?= $(CURDIR)/build/cache
 
 check: $(ENV) ## style, types, layers and the fast tests: before each commit
 	$(style)
-	$(PYTEST) -m "not slow and not network"
+	$(PYTEST) -m "not slow and not network and not again"
 
-test: $(ENV) ## everything: style, types, layers, all tests, every notebook executed, every claim checked
+test: $(ENV) ## what CI checks: style, types, layers, all tests, every notebook executed, every claim checked
 	$(style)
-	$(PYTEST)
+	$(PYTEST) -m "not again"
 	KERAS_BACKEND=torch $(PYTEST) tests/test_cut.py tests/test_inference.py tests/tuning tests/models/test_backbones.py tests/models/test_minilm.py tests/models/test_speech.py \
 		"tests/test_notebooks.py::test_a_student_copy_without_solutions_runs_to_its_end_with_another_seed[14_frameworks]"
 	-$(BIN)/tlutils fetch review_sentences  # Lessons 12 and 12a compare what they say of these; the tests above may have them.
 	TLUTILS_STRICT=1 $(PYTEST) --dist loadfile notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
 		--nbval-sanitize-with=tests/sanitize.cfg
+
+again: $(ENV) ## every lesson once more, with another seed and unanswered exercises: before a release
+	$(PYTEST) -m again
 
 notebooks: $(ENV) ## execute lessons where they lie, for their stored outputs; one of them: make notebooks ONLY=12b_speech
 	@# What is other people's stays out of these outputs: see only_here in tlutils/course/lesson.py.

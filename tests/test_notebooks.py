@@ -435,8 +435,14 @@ def run_as_student(path: Path, folder: Path, **parameters: Any) -> dict[str, Any
     return result.record
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("path", [path for path in LESSONS if path.stem[:2] not in ("00", "08")], ids=lambda p: p.stem)
+def copied(path: Path) -> Any:
+    """A lesson whose student's copy lacks a solution is run in every test; of another, only the seed is new."""
+    solutions = [cell.source for cell in read(path).cells if "solution" in cell.metadata.get("tags", [])]
+    marks = pytest.mark.again if all("course.answer(" in source for source in solutions) else pytest.mark.slow
+    return pytest.param(path, marks=marks, id=path.stem)
+
+
+@pytest.mark.parametrize("path", [copied(path) for path in LESSONS if path.stem[:2] not in ("00", "08")])
 def test_a_student_copy_without_solutions_runs_to_its_end_with_another_seed(path: Path, tmp_path: Path) -> None:
     record = run_as_student(path, tmp_path)
     # Another size of the pictures and few labels leave the model well above guessing one of five.
@@ -539,9 +545,10 @@ def test_the_lesson_on_speech_runs_to_its_end_where_no_publisher_is_reached(
     assert [row[:2] for row in record["metrics"]["at random"]["pretrained"]] == two_and_five
 
 
-@pytest.mark.slow
 @pytest.mark.network
-@pytest.mark.parametrize("groups", ["^([a-z])_", ""])
+@pytest.mark.parametrize(
+    "groups", [pytest.param("^([a-z])_", marks=pytest.mark.slow), pytest.param("", marks=pytest.mark.again)]
+)
 def test_the_lesson_on_speech_runs_on_recordings_of_the_readers_with_and_without_speakers(
     groups: str, tmp_path: Path, carried: Callable[[str], Path]
 ) -> None:
@@ -565,7 +572,7 @@ def test_the_lesson_on_speech_runs_on_recordings_of_the_readers_with_and_without
     assert np.mean(record["metrics"]["at random"]["no network"]) > 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.again
 def test_a_student_copy_run_twice_gives_the_same_record_bit_for_bit(tmp_path: Path) -> None:
     first, second = (run_as_student(LESSONS[0], tmp_path / folder) for folder in ("first", "second"))
     assert timeless(first) == timeless(second)

@@ -29,7 +29,7 @@ _NO_ROOM = 2**20
 # Papermill, which ends when its standard input does: so it, and its kernel with it, outlives no worker that was killed.
 # It reads and writes files of this machine only. What papermill would load for stores, and nbformat for the grammar of
 # web addresses, costs seconds and is kept out.
-_PAPERMILL = """
+_PAPERMILL = f"""
 import json, os, sys, threading, traceback
 threading.Thread(target=lambda: os.read(0, 1) or os._exit(1), daemon=True).start()
 sys.modules.update(dict.fromkeys(("rfc3987_syntax", "boto3", "pyarrow", "pyarrow.fs")))
@@ -40,7 +40,7 @@ try:
     papermill.execute_notebook(**asked, kernel_name="python3", progress_bar=False)
 except nbclient.exceptions.DeadKernelError:
     traceback.print_exc()
-    sys.exit(138)
+    sys.exit({_DEAD_KERNEL})
 """
 
 # The modules of the working folder come after all others: a reader's random.py must not stand for Python's own.
