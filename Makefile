@@ -54,7 +54,7 @@ lab: $(ENV) ## open the course in JupyterLab
 bench: $(ENV) ## measure the speed ratios of the course into build/bench.json; one of them: make bench ONLY=head_speedup
 	$(BIN)/python tests/bench.py $(ONLY)
 
-real: $(ENV) ## run lessons on real data into data/real_runs.csv: make real REAL=folder with flowers and daynight
+real: $(ENV) ## run lessons on real data into data/real_runs.csv: make real REAL=folder with flowers, daynight, ...
 	$(BIN)/python tests/real_runs.py $(REAL) $(LESSONS)
 
 frameworks: $(ENV) ## run lessons under TensorFlow, PyTorch and JAX into data/framework_runs.csv; hours on two cores

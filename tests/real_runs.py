@@ -3,10 +3,10 @@
     make real REAL=folder
     make real REAL=folder LESSONS="01_concepts 03_vgg16"
 
-The folder holds `flowers` and `daynight`, each with one sub-folder of photographs per class, and `breastmnist.npz`;
-the spoken digits come from their publisher. The data stay where they are; the table keeps numbers and verdicts only.
-Where lessons are named, the rows of the others stay. Runs that are finished are not repeated: delete `build/real` for a
-fresh start.
+The folder holds `flowers`, `daynight` and `road_surface`, each with one sub-folder of photographs per class, and
+`breastmnist.npz`; the spoken digits come from their publisher. The data stay where they are; the table keeps numbers
+and verdicts only. Where lessons are named, the rows of the others stay. Runs that are finished are not repeated: delete
+`build/real` for a fresh start.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ LESSONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "03_vgg16": (("flowers",), TWENTY | {"image_size": 128}),
     "03b_four_steps": (("flowers",), TWENTY),
     "04_what_transfers": (("flowers",), {}),
+    "10_driving": (("daynight", "road_surface"), {}),
+    "10b_weather_repairs": (("daynight", "road_surface"), {}),
     "11_medical_imaging": (("breast_ultrasound",), {"image_size": 64}),
     "12a_fine_tuning_text": (("telephones", "films", "restaurants"), {}),
     "12b_speech": (("spoken_digits",), {}),
@@ -47,6 +49,13 @@ LESSONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 FOLDERS = {
     "flowers": "500 photographs of five flowers, 227 x 227, 100 of each",
     "daynight": "120 outdoor photographs, 60 by day and 60 by night",
+    "road_surface": "111 driving frames, 75 on paved and 36 on unpaved roads, of three drives",
+}
+# What the lessons on weather are told of a folder: the day or the drive in a file name, and weathers that may be laid
+# over. Night is none of them where night is a class.
+DRIVES = {
+    "daynight": {"groups": r"^(\d{8})", "weathers": "rain fog snow"},
+    "road_surface": {"groups": r"^(\d+)\d\d\."},
 }
 # What the lesson itself brings from its publisher.
 PUBLISHED = {
@@ -87,6 +96,8 @@ def main(real: Path, lessons: Sequence[str]) -> None:
                 given = {"seed": seed, **parameters}
                 if name in folders:
                     given["data_dir"] = str(folders[name])
+                if lesson.startswith("10"):
+                    given |= DRIVES[name]
                 if name in archives:
                     given["data_dir" if lesson == "16_your_own_data" else "data_path"] = str(archives[name])
                 if name in DOMAINS:
@@ -150,5 +161,5 @@ def run(lesson: str, parameters: dict[str, Any], name: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
-        sys.exit("Which photographs? Give a folder that holds flowers and daynight: make real REAL=folder")
+        sys.exit("Which photographs? Give a folder that holds flowers, daynight, ...: make real REAL=folder")
     main(Path(sys.argv[1]).expanduser(), sys.argv[2:] or list(LESSONS))

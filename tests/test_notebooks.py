@@ -94,10 +94,10 @@ def test_every_parameter_is_one_typed_and_commented_line_that_papermill_sees(pat
     assert set(runs.parameters_of(path)) == assigned >= {"profile", "seed"}
 
 
-# In lesson 10, the folders are the domains, which no table of labels tells.
+# In lessons 10 and 10b, folders may be domains, which no table of labels tells.
 @pytest.mark.parametrize(
     "path",
-    [path for path in LESSONS if "data_dir" in runs.parameters_of(path) and path.stem != "10_driving"],
+    [path for path in LESSONS if "data_dir" in runs.parameters_of(path) and not path.stem.startswith("10")],
     ids=lambda path: path.stem,
 )
 def test_a_lesson_that_takes_a_folder_hands_its_labels_and_groups_on(path: Path, tmp_path: Path) -> None:
@@ -404,6 +404,7 @@ FEW: dict[str, dict[str, Any]] = {
     "05_fine_tuning_well": {"epochs": 1, "image_size": 64},
     "06_evaluate": {"trials": 10},
     "10_driving": {"epochs": 2, "labels_per_class": 5, "image_size": 64},
+    "10b_weather_repairs": {"epochs": 2, "labels_per_class": 5, "image_size": 64},
     "11_medical_imaging": {"image_size": 64},
     "11b_rare_and_where": {"image_size": 64},
     "12_text": {"labels_per_class": 20},

@@ -271,6 +271,23 @@ def leep_with(theta: Any, labels: Any, axis: int | None = 0) -> float:
 # 10
 
 
+def in_fog(light: Any, depth: Any, visibility: Any, air: Any) -> Any:
+    through = np.exp(-3.912 / visibility * depth)[..., None]
+    return light * through + air * (1 - through)
+
+
+def on_roads(**wrong: str) -> dict[str, str]:
+    return {"A": "an opponent", "B": "new scenes", "C": "more severities", "D": "more drives", **wrong}
+
+
+# 10b
+
+
+def on_repairs(**wrong: str) -> dict[str, str]:
+    right = {"A": "the network alone", "B": "the mean alone", "C": "a weather left out", "D": "a few labels"}
+    return {**right, **wrong}
+
+
 def power(matrix: Any, p: float) -> Any:
     values, vectors = np.linalg.eigh(matrix)
     return vectors * values**p @ vectors.T
@@ -289,7 +306,7 @@ def coral(s: Any, t: Any, identity: float = 1.0) -> Any:
 
 
 def coral_by_svd(s: Any, t: Any) -> Any:
-    """Compute it as the notebook does for many features."""
+    """Compute it without the matrices, as one would for many features."""
     x = centred(s)
     for domain, p in ((s, -0.5), (t, 0.5)):
         _, spread, v = np.linalg.svd(centred(domain) / np.sqrt(len(domain) - 1), full_matrices=False)
@@ -571,9 +588,11 @@ RIGHT: dict[str, list[Any]] = {
         lambda s, a: sorted(a)[-1] - max(zip(s, a, strict=True))[1],
     ],
     "08_small_modules": [(1096, 2816)],
-    "10_recovered": [lambda a, s, f: (a - s) / (f - s)],
-    "10_coral": [coral, coral_by_svd],
-    "10_reverse": [lambda x, k: (1 + k) * stop(x) - k * x, lambda x, k: stop(x) - k * (x - stop(x))],
+    "10_fogged": [in_fog],
+    "10_lacking": [on_roads()],
+    "10b_coral": [coral, coral_by_svd],
+    "10b_control": [on_repairs()],
+    "10b_reverse": [lambda x, k: (1 + k) * stop(x) - k * x, lambda x, k: stop(x) - k * (x - stop(x))],
     "11_by_patient": [patient_means, lambda s, p: [np.mean(np.asarray(s)[p == k]) for k in np.unique(p)]],
     "11_missing": [lacking()],
     "11b_ppv": [ppv],
@@ -883,21 +902,29 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         ((1096, 2944), "no bias"),
         ((1096, 7), "Not 7"),
     ],
-    "10_recovered": [
-        (lambda a, s, f: (a - s) / f, "You divide by full."),
-        (lambda a, s, f: (a - s) / s, "You divide by shifted"),
-        (lambda a, s, f: a - s, "gain in accuracy"),
-        (lambda a, s, f: (a - s) / (1 - s), "You divide by 1 - shifted"),
-        (lambda a, s, f: (f - a) / (f - s), "still missing"),
-        (lambda a, s, f: (s - a) / (f - s), "sign is wrong"),
-        (lambda a, s, f: a / f, "nothing is recovered"),
-        (lambda a, s, f: (a - s) / (f - a), "You divide by full - adapted"),
-        (lambda a, s, f: max(0, (a - s) / (f - s)), "Do not clip"),
-        (lambda a, s, f: [a, s], "one number"),
-        (lambda a, s, f: 0.123, "not 0.12"),
-        (lambda a, s, f: a / 0, "stops with ZeroDivisionError"),
+    "10_fogged": [
+        (lambda j, d, v, a: in_fog(j, d, v, a)[..., 0], "of shape (2, 4, 3)"),
+        (lambda j, d, v, a: in_fog(a, d, v, j), "swapped"),
+        (lambda j, d, v, a: in_fog(j, d, v, 0 * a), "lit air is missing"),
+        (lambda j, d, v, a: in_fog(j, d, v, 0 * a) + a, "as much near as far"),
+        (lambda j, d, v, a: j + in_fog(0 * j, d, v, a), "does not fade"),
+        (lambda j, d, v, a: in_fog(j, d, 3.912 * v, a), "3.912 is missing"),
+        (lambda j, d, v, a: in_fog(j, d, 3.912**2 / v, a), "upside down"),
+        (lambda j, d, v, a: in_fog(j, d * np.log(10), v, a), "power of 10"),
+        (lambda j, d, v, a: in_fog(j, -d, v, a), "sign is wrong"),
+        (lambda j, d, v, a: in_fog(j, d, 150, a), "another one goes wrong"),
+        (lambda j, d, v, a: 0 * j, "Not yet"),
+        (lambda j, d, v, a: j * d, "stops with ValueError"),
     ],
-    "10_coral": [
+    "10_lacking": [
+        (on_roads(A="new scenes"), "A: ask what else"),
+        (on_roads(B="an opponent"), "B: ask where else"),
+        (on_roads(C="more drives"), "C: ask what somebody chose"),
+        (on_roads(D="more severities"), "D: ask how many independent"),
+        (on_roads(D="luck"), "D: choose one of"),
+        ("an opponent", "Give a dictionary"),
+    ],
+    "10b_coral": [
         (lambda s, t: coral(s, t, 0.0), "forgot + I"),
         (lambda s, t: centred(s) @ power(cov(t), 0.5) @ power(cov(s), -0.5) + t.mean(0), "transposed"),
         (lambda s, t: centred(s) @ power(cov(s), -0.5) @ power(cov(s), 0.5) + t.mean(0), "one undoes the other"),
@@ -917,7 +944,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (lambda s, t: 0 * s + t.mean(0), "covariance does not"),
         (lambda s, t: s @ t, "stops with ValueError"),
     ],
-    "10_reverse": [
+    "10b_reverse": [
         (lambda x, k: -k * x, "Forwards nothing may change"),
         (lambda x, k: (1 - k) * stop(x) + k * x, "+strength"),
         (lambda x, k: stop(x), "derivative is 0"),
@@ -927,6 +954,14 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (lambda x, k: 1.5 * stop(x) - 0.5 * x, "At strength 2"),
         (lambda x, k: (1 + k) * stop(x) - k * x if k < 1 else x.nothing, "stops with AttributeError"),
         (lambda x, k: "x", "Return a tensor"),
+    ],
+    "10b_control": [
+        (on_repairs(A="the mean alone"), "A: two things differ"),
+        (on_repairs(B="the network alone"), "B: CORAL moves two things"),
+        (on_repairs(C="a few labels"), "C: ask who drew"),
+        (on_repairs(D="a weather left out"), "D: ask what else"),
+        (on_repairs(D="luck"), "D: choose one of"),
+        ("a few labels", "Give a dictionary"),
     ],
     "11_by_patient": [
         (lambda s, p: of_each(s, p, np.sum), "These are sums"),

@@ -7,6 +7,7 @@ from tlutils.datasets.practice import practice_folder
 from tlutils.datasets.published import breast_ultrasound, review_sentences, spoken_digits
 from tlutils.datasets.recordings import Recordings, UnreadableRecording, recordings_from_folder
 from tlutils.datasets.reports import FolderNote, Report, Shortcut, UnreadablePicture
+from tlutils.datasets.scenes import Scenes, weather_scenes
 from tlutils.datasets.splits import Split, shared, split
 from tlutils.datasets.tables import PassedOver, files_and_labels, from_csv, reviews
 
@@ -18,6 +19,7 @@ __all__ = [
     "FolderNote",
     "Recordings",
     "Report",
+    "Scenes",
     "Sentences",
     "Shortcut",
     "Split",
@@ -38,4 +40,5 @@ __all__ = [
     "shared",
     "split",
     "spoken_digits",
+    "weather_scenes",
 ]

@@ -9,109 +9,43 @@ import numpy as np
 from tlutils.course.exercises import answers
 
 
-def recovered(answer: Any) -> str | None:
-    """A function (adapted, shifted, full) -> (adapted - shifted) / (full - shifted)."""
-    value = answers.called(answer, "recovered(adapted, shifted, full)", 0.7, 0.6, 0.85)
+def fogged(answer: Any) -> str | None:
+    """A function (light, depth, visibility, air) -> the light in fog, by Koschmieder's law."""
+    how = "fogged(light, depth, visibility, air)"
+    light = np.linspace(0.05, 0.9, 24).reshape(2, 4, 3)
+    depth = np.array([[10.0, 20.0, 40.0, 80.0], [5.0, 60.0, 120.0, 300.0]])
+    air = np.array([0.7, 0.75, 0.8])
+    through = np.exp(-3.912 / 150 * depth)[..., None]
+    right = light * through + air * (1 - through)
+    twice, tenth, plain = np.exp(-150 / 3.912 * depth)[..., None], 10 ** (-3.912 / 150 * depth)[..., None], light
+    without = np.exp(-depth / 150)[..., None]
     mistakes = [
-        (0.1 / 0.85, "You divide by full. Divide by what the shift took: full - shifted."),
-        (0.1 / 0.6, "You divide by shifted. Divide by what the shift took: full - shifted."),
-        (0.1, "That is the gain in accuracy. Divide it by what the shift took: full - shifted."),
-        (0.1 / 0.4, "You divide by 1 - shifted. No method need reach 1; full is the yardstick."),
-        (0.15 / 0.25, "That is the share still missing. Recovered is the other part."),
-        (-0.1 / 0.25, "The sign is wrong: an adapted head better than before recovers > 0."),
-        (0.7 / 0.85, "At adapted = shifted nothing is recovered, but you return more than 0. Subtract shifted."),
-        (0.1 / 0.15, "You divide by full - adapted. Divide by full - shifted."),
+        (air * through + plain * (1 - through), "Light and air are swapped: what is near keeps its own light."),
+        (light * through, "The lit air is missing: far things would turn black, not pale. Add air * (1 - t)."),
+        (light * through + air, "The air counts as much near as far. Multiply it by 1 - t."),
+        (light + air * (1 - through), "The light of the thing does not fade. Multiply it by t."),
+        (light * without + air * (1 - without), "The 3.912 is missing: beta is 3.912 / visibility."),
+        (light * twice + air * (1 - twice), "Beta is upside down: the farther one sees, the smaller it is."),
+        (light * tenth + air * (1 - tenth), "That is a power of 10. Take e: np.exp(-beta * depth)."),
+        (light / through + air * (1 - 1 / through), "The sign is wrong: t falls with the distance, exp(-beta d)."),
     ]
-    otherwise = "With adapted 0.7, shifted 0.6, full 0.85 the share is 0.40, not {value:.2f}."
-    hint = answers.judge(value, 0.1 / 0.25, mistakes, otherwise)
-    if hint is None and not answers.gives(answer, -0.5, 0.5, 0.6, 0.8):
-        return "A repair may do harm: with 0.5, 0.6, 0.8 the share is -0.5. Do not clip it."
+    shape = "Return an array like light, of shape (2, 4, 3), not {shape}. Give depth a last axis: depth[..., None]."
+    otherwise = "Not yet. With t = exp(-beta * depth), return light * t + air * (1 - t)."
+    value = answers.called(answer, how, light.copy(), depth.copy(), 150.0, air.copy())
+    hint = answers.judge(value, right, mistakes, otherwise, shape=shape)
+    far = np.exp(-3.912 / 40 * depth)[..., None]
+    if hint is None and not answers.gives(answer, light * far + 0.5 * (1 - far), light, depth, 40.0, np.full(3, 0.5)):
+        return "Right for one fog, but another one goes wrong. Use visibility and air as they are given."
     return hint
 
 
-def coral(answer: Any) -> str | None:
-    """A function (source, target) -> source rows with the target's mean and, up to + I, its covariance."""
-
-    def power(matrix: Any, p: float) -> Any:
-        values, vectors = np.linalg.eigh(matrix)
-        return vectors * values**p @ vectors.T
-
-    rng = np.random.default_rng(7)
-    source = rng.normal(size=(40, 3)) @ np.array([[2.0, 0.5, 0.0], [0.0, 1.0, -0.7], [0.3, 0.0, 0.6]]) + [1, -2, 0.5]
-    target = rng.normal(size=(30, 3)) @ np.array([[0.7, 0.0, 0.4], [1.1, 2.5, 0.0], [0.0, -0.6, 1.3]]) + [-1, 3, 2]
-    value = answers.as_array(answers.called(answer, "coral(source, target)", source.copy(), target.copy()))
-    if value.shape == (len(target), 3):
-        return "You move the target's rows. The labels belong to the source: move its rows."
-    if value.shape != source.shape:
-        return f"Return an array like source, of shape {source.shape}, not {value.shape}."
-    cs, ct, one = np.cov(source, rowvar=False), np.cov(target, rowvar=False), np.eye(3)
-    centred, ms, mt = source - source.mean(axis=0), source.mean(axis=0), target.mean(axis=0)
-    whiten, colour = power(cs + one, -0.5), power(ct + one, 0.5)
-    no_identity = "You forgot + I. Here the covariances have inverses; with fewer pictures than features they do not."
-    order = "The order is transposed: rows stand left, so whiten first, S @ whiten @ recolour. The two do not commute."
-    alone = "That moves the mean alone. If you whiten and recolour with the source's covariance, one undoes the other."
-    mistakes = [
-        (centred @ power(cs, -0.5) @ power(ct, 0.5) + mt, no_identity),
-        (centred @ colour @ whiten + mt, order),
-        (centred + mt, alone),
-        (centred @ whiten + mt, "The rows are white now. Recolour them with the target's covariance."),
-        ((source - mt) @ whiten @ colour + mt, "You centre with the target's mean. Centre the source with its own."),
-        (source @ whiten @ colour, "The means are left as they fall. Centre first; add the target's mean at the end."),
-        (source @ whiten @ colour + mt, "Centre the source rows with their own mean first."),
-        (centred @ whiten @ colour, "You forgot to add the target's mean at the end."),
-        (centred @ whiten @ colour + ms, "You add the source's mean. The rows shall lie where the target's lie."),
-        (centred @ power(ct + one, -0.5) @ power(cs + one, 0.5) + mt, "Source and target are swapped in the roots."),
-        (centred @ power(cs + one, 0.5) @ power(ct + one, -0.5) + mt, "The signs of the two exponents are swapped."),
-        (centred @ power(cs + one, -1) @ (ct + one) + mt, "Take square roots: the exponents are -1/2 and 1/2."),
-    ]
-    otherwise = (
-        "The means agree, the covariance does not: (S - mean) @ (Cs + I)^(-1/2) @ (Ct + I)^(1/2) + target's mean."
-        if np.allclose(value.mean(axis=0), mt)
-        else "The mean of the moved rows must be the target's. Centre with the source's mean, add the target's."
-    )
-    return answers.judge(value, centred @ whiten @ colour + mt, mistakes, otherwise)
-
-
-def reverse(answer: Any) -> str | None:
-    """A function (x, strength) -> x, whose derivative is -strength, on any backend of Keras."""
-    import keras
-
-    x = keras.ops.convert_to_tensor(np.array([[3.0]], dtype="float32"))
-    value = answers.called(answer, "reverse(x, strength)", x, 0.5)
-    try:
-        forwards = float(np.ravel(keras.ops.convert_to_numpy(value))[0])
-    except (TypeError, ValueError, IndexError):
-        return f"Return a tensor like x, not {value!r}."
-    if not np.isclose(forwards, 3.0):
-        return f"Forwards nothing may change: for x = 3 and strength 0.5 you return {forwards:g}, not 3."
-    slope = answers.run(_slope, "", answer, 0.5)
-    if np.isclose(slope, -0.5, atol=1e-3):
-        again = answers.run(_slope, "", answer, 2.0)
-        return None if np.isclose(again, -2.0, atol=1e-3) else f"At strength 2 the derivative is {again:g}, not -2."
-    if np.isclose(slope, 0.5, atol=1e-3):
-        return "The sign: the derivative is +strength. The layer below would help the critic instead of fooling it."
-    if np.isclose(slope, 0.0, atol=1e-3):
-        return "The derivative is 0: all of x is under stop_gradient. A part must stay outside."
-    if np.isclose(slope, 1.0, atol=1e-3):
-        return "The derivative is 1: nothing is reversed."
-    if np.isclose(slope, -1.0, atol=1e-3):
-        return "The derivative is -1 whatever the strength: that is 2 stop(x) - x. Let strength take the place of 1."
-    return f"At strength 0.5 the derivative is {slope:g}; it must be -0.5."
-
-
-def _slope(answer: Any, strength: float) -> float:
-    """Derivative of the reader's function, from one step of descent on a weight in front of it."""
-    import keras
-
-    class Reversed(keras.layers.Layer):
-        def call(self, x: Any) -> Any:
-            # Without the sum, a function that stops every gradient would leave the optimiser none at all.
-            return answer(x, strength) + x
-
-    inputs = keras.Input((1,))
-    dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
-    model = keras.Model(inputs, Reversed()(dense(inputs)))
-    # The loss is the output's mean, and the input is 1: the weight moves by minus the derivative of the sum.
-    model.compile(keras.optimizers.SGD(1.0), loss=lambda _, output: keras.ops.mean(output), run_eagerly=True)
-    model.train_on_batch(np.ones((1, 1), "float32"), np.zeros((1, 1), "float32"))
-    return -float(keras.ops.convert_to_numpy(dense.kernel)[0, 0])
+def lacking(answer: Any) -> str | None:
+    """What each of four reports on driving lacks."""
+    options = ("new scenes", "an opponent", "more severities", "more drives")
+    cases = {
+        "A": (options[1], "A: ask what else could give 0.85 on clear days and 0.80 in rain, without photographs."),
+        "B": (options[0], "B: ask where else the test frames' neighbours are."),
+        "C": (options[2], "C: ask what somebody chose before the weathers were ranked."),
+        "D": (options[3], "D: ask how many independent examples of a gravel road there are."),
+    }
+    return answers.matched(answer, options, cases)
