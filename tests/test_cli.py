@@ -206,7 +206,7 @@ def test_fetch_without_a_name_brings_what_the_quick_profile_uses_goes_on_and_say
     assert [line.split()[0] for line in outcome.stdout.splitlines()] == ["spoken_digits", "review_sentences"]
     assert outcome.stderr.splitlines() == [
         "Error: 1 of 3 could not be had. Used by:",
-        "  speech_embedding: lesson 12b",
+        "  speech_embedding: lessons 12b and 13b",
         "All else is here. The reasons and the ways out: tlutils fetch speech_embedding",
     ]
     # Asked for by its name, it gives its reasons.

@@ -397,6 +397,20 @@ def heard(**other: str) -> dict[str, str]:
 # 13
 
 
+def recall_at(similarities: Any, right: Any, k: int) -> float:
+    """Sort each row, picture by picture."""
+    hits = [truth in np.argsort(-row)[:k] for row, truth in zip(similarities, right, strict=True)]
+    return sum(hits) / len(hits)
+
+
+def lacking_control(**wrong: str) -> dict[str, str]:
+    right = {"A": "combinations held out", "B": "two separate heads", "C": "counted words"}
+    return {**right, "D": "shuffled pairs", **wrong}
+
+
+# 13b
+
+
 def scaled(values: Any) -> Any:
     return values / values.sum(axis=1, keepdims=True)
 
@@ -412,28 +426,6 @@ def product(parts: Any) -> Any:
     for part in found:
         rows = rows * part
     return rows ** (1 / len(found))
-
-
-def modality_mask(n: int, rate: float, rng: np.random.Generator, training: bool) -> Any:
-    if not training:
-        return np.ones((n, 3))
-    kept = rng.random((n, 3)) >= rate
-    for row in kept:
-        if not row.any():
-            row[rng.integers(3)] = True
-    return kept
-
-
-def first_modality_back(n: int, rate: float, rng: np.random.Generator, training: bool) -> Any:
-    kept = rng.random((n, 3)) >= rate
-    kept[~kept.any(axis=1), 0] = True
-    return kept
-
-
-def two_modalities_together(n: int, rate: float, rng: np.random.Generator, training: bool) -> Any:
-    kept = (rng.random((n, 2)) >= rate)[:, [0, 0, 1]]
-    kept[~kept.any(axis=1)] = True
-    return kept
 
 
 def importance(predict: Any, features: Any, labels: Any, block: Any, rng: Any) -> Any:
@@ -460,6 +452,11 @@ def importance_of_all(predict: Any, features: Any, labels: Any, block: Any, rng:
 
 def importance_of_labels(predict: Any, features: Any, labels: Any, block: Any, rng: Any) -> Any:
     return (predict(features) == labels).mean() - (predict(features) == rng.permutation(labels)).mean()
+
+
+def fused(**wrong: str) -> dict[str, str]:
+    right = {"A": "late fusion", "B": "a hidden layer or products", "C": "modality dropout"}
+    return {**right, "D": "one modality", **wrong}
 
 
 # 14
@@ -603,12 +600,17 @@ RIGHT: dict[str, list[Any]] = {
     "12a_judged": [reported()],
     "12b_mean_by_recording": [by_recording, lambda o, w: np.array([o[w == k].mean(axis=0) for k in np.unique(w)])],
     "12b_believed": [heard()],
-    "13_late_fusion": [
+    "13_recall_at": [
+        recall_at,
+        lambda s, right, k: ((s > s[np.arange(len(s)), right][:, None]).sum(axis=1) < k).mean(),
+    ],
+    "13_controls": [lacking_control()],
+    "13b_late_fusion": [
         lambda parts: scaled(product(parts)),
         lambda parts: scaled(np.exp(np.mean([np.log(p) for p in there(parts)], axis=0))),
     ],
-    "13_modality_mask": [modality_mask],
-    "13_importance": [importance],
+    "13b_importance": [importance],
+    "13b_which_fusion": [fused()],
     "14_dense_to_torch": [
         lambda kernel, shape: kernel.reshape(*shape, -1).transpose(3, 2, 0, 1).reshape(kernel.shape[1], -1),
         lambda kernel, shape: kernel[np.arange(len(kernel)).reshape(shape).transpose(2, 0, 1).ravel()].T,
@@ -1073,7 +1075,24 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (heard(D="perhaps"), "D: choose one of"),
         ("new speakers", "Give a dictionary"),
     ],
-    "13_late_fusion": [
+    "13_recall_at": [
+        (lambda s, right, k: recall_at(s, right, k) * len(s), "number of pictures"),
+        (lambda s, right, k: recall_at(-s, right, k), "least similar"),
+        (lambda s, right, k: recall_at(s, right, 1), "most similar caption only"),
+        (lambda s, right, k: recall_at(s, right, k) - recall_at(s, right, k - 1), "in place k only"),
+        (lambda s, right, k: recall_at(s, right, k + 1), "one caption too many"),
+        (lambda s, right, k: recall_at(s, right, 3), "not for k = 1"),
+        (lambda s, right, k: recall_at(s, right, k) / 3, "Not yet"),
+        (lambda s, right, k: np.ones(len(s)), "Return one number"),
+    ],
+    "13_controls": [
+        (lacking_control(A="counted words"), "A: ask which combinations"),
+        (lacking_control(B="shuffled pairs"), "B: ask what a classifier"),
+        (lacking_control(C="two separate heads"), "C: ask whether anything"),
+        (lacking_control(D="counted words"), "D: ask what this score"),
+        (lacking_control(D="none"), "D: choose one of"),
+    ],
+    "13b_late_fusion": [
         (lambda parts: np.mean(there(parts), axis=0), "mean of the probabilities"),
         (lambda parts: np.mean(np.log(there(parts)), axis=0), "These are logarithms"),
         (product, "do not sum to 1"),
@@ -1084,22 +1103,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (lambda parts: None if len(there(parts)) == 2 else scaled(product(parts)), "leave it out."),
         (lambda parts: scaled(product(parts) ** (len(there(parts)) - 2)), "mean of those that are there"),
     ],
-    "13_modality_mask": [
-        (lambda n, rate, rng, training: rng.random((n, 5)) >= rate, "whole modalities"),
-        (lambda n, rate, rng, training: rng.random(3) >= rate, "draw of its own"),
-        (lambda n, rate, rng, training: rng.random((n, 3)) >= rate, "lose all three"),
-        (lambda n, rate, rng, training: np.ones((n, 3)), "Nothing is dropped"),
-        (
-            lambda n, rate, rng, training: modality_mask(n, rate, rng, training) / (1 - rate),
-            "other values than 0 and 1",
-        ),
-        (lambda n, rate, rng, training: modality_mask(n, 1 - rate, rng, training), "keep where you should drop"),
-        (two_modalities_together, "dropped together"),
-        (first_modality_back, "unequally often"),
-        (lambda n, rate, rng, training: modality_mask(n, rate, rng, True), "Outside training"),
-        (lambda n, rate, rng, training: modality_mask(n, rate, rng, True) if training else None, "Outside training"),
-    ],
-    "13_importance": [
+    "13b_importance": [
         (lambda *arguments: -importance(*arguments), "sign is wrong"),
         (lambda *arguments: 1 - importance(*arguments), "accuracy after permuting"),
         (lambda *arguments: 2 * importance(*arguments), "The accuracy falls by"),
@@ -1108,6 +1112,13 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
         (importance_in_place, "Work on a copy"),
         (importance_of_all, "outside the block"),
         (importance_of_labels, "not the labels"),
+    ],
+    "13b_which_fusion": [
+        (fused(A="modality dropout"), "A: given the label"),
+        (fused(B="late fusion"), "B: ask what the sum"),
+        (fused(C="late fusion"), "C: the network is needed"),
+        (fused(D="late fusion"), "D: ask what the second"),
+        (fused(D="none"), "D: choose one of"),
     ],
     "14_dense_to_torch": [
         (lambda kernel, shape: kernel, "a Linear layer holds the outputs first"),

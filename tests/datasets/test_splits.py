@@ -14,7 +14,6 @@ from own_pictures import noise, save
 
 from tlutils import datasets
 from tlutils.settings import UserError
-from tlutils.synthetic import cards
 
 SEEDS = st.integers(0, 2**32 - 1)
 SHARES = st.floats(0.05, 0.45)
@@ -158,13 +157,12 @@ def test_exact_duplicates_are_never_on_two_sides(tmp_path: Path):
         assert not (train & validation or train & test or validation & test)
 
 
-def test_sentences_and_cards_are_split_like_pictures():
+def test_sentences_are_split_like_pictures():
     found = datasets.reviews()
     double = found.subset(np.r_[np.arange(60), np.arange(60)])
-    for examples in (double, cards.cards(per_class=5, seed=0)):
-        split = datasets.split(examples, labels_per_class=None, seed=1)
-        sides = [set(examples.groups[side].tolist()) for side in (split.train, split.validation, split.test)]
-        assert sum(map(len, sides)) == len(set.union(*sides)) == len(np.unique(examples.groups))
+    split = datasets.split(double, labels_per_class=None, seed=1)
+    sides = [set(double.groups[side].tolist()) for side in (split.train, split.validation, split.test)]
+    assert sum(map(len, sides)) == len(set.union(*sides)) == len(np.unique(double.groups))
 
 
 def test_too_many_labels_name_the_class_and_the_largest_number_that_works():

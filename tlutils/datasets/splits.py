@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from tlutils import settings
 from tlutils.datasets.examples import Dataset, Examples
-from tlutils.synthetic.cards import Cards
 
 # A split tries this many orders of the groups before it says that none puts every class on every side.
 _ATTEMPTS = 20
@@ -40,7 +39,7 @@ class Split:
 
 
 def split(
-    dataset: Examples | Cards,
+    dataset: Examples,
     *,
     labels_per_class: int | None,
     seed: int,
@@ -56,7 +55,7 @@ def split(
 
     Parameters
     ----------
-    dataset : Dataset, datasets.Sentences or synthetic.cards.Cards
+    dataset : Dataset or datasets.Sentences
     labels_per_class : int or None
         Training pictures of each class, exactly; None for all that validation and test leave.
     seed : int
@@ -138,9 +137,7 @@ _TRAIN, _VALIDATION, _TEST = range(3)
 _NAMES = ("train", "validation", "test")
 
 
-def _ready_made_sides(
-    dataset: Examples | Cards, validation: float, test: float, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _ready_made_sides(dataset: Examples, validation: float, test: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Side of every picture: the one that came with it, as far as one did."""
     if not isinstance(dataset, Dataset) or dataset.ready_made is None:
         return _sides(dataset, (1 - validation - test, validation, test), rng)
@@ -162,9 +159,7 @@ def _ready_made_sides(
     return side
 
 
-def _sides(
-    dataset: Examples | Cards, shares: tuple[float, float, float], rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _sides(dataset: Examples, shares: tuple[float, float, float], rng: np.random.Generator) -> NDArray[np.int64]:
     """Side of every picture: as near to the shares as the groups allow, every class on every side with a share."""
     group_of = np.unique(dataset.groups, return_inverse=True)[1]
     members = np.zeros((group_of.max(initial=-1) + 1, len(dataset.class_names)), dtype=np.int64)
@@ -218,7 +213,7 @@ def _dealt(members: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.
     return side
 
 
-def _require_groups(dataset: Examples | Cards, members: NDArray[np.int64], sides: NDArray[np.int64]) -> None:
+def _require_groups(dataset: Examples, members: NDArray[np.int64], sides: NDArray[np.int64]) -> None:
     if len(dataset.class_names) < 2:
         raise settings.UserError(f"{dataset.name} has one class only; a classifier needs two or more.")
     groups = (members > 0).sum(axis=0)
@@ -231,7 +226,7 @@ def _require_groups(dataset: Examples | Cards, members: NDArray[np.int64], sides
         )
 
 
-def _require_enough(dataset: Examples | Cards, left: NDArray[np.bool_], labels_per_class: int | None) -> None:
+def _require_enough(dataset: Examples, left: NDArray[np.bool_], labels_per_class: int | None) -> None:
     available = np.bincount(dataset.labels[left], minlength=len(dataset.class_names))
     scarce = int(available.argmin())
     if labels_per_class is not None and labels_per_class > available[scarce]:

@@ -1,8 +1,7 @@
-"""Make the product cards of a synthetic toy shop: a picture, a description and a sound, each of which may be spoilt.
+"""Make the product cards of a synthetic toy shop: a picture and a description, each of which may be spoilt.
 
-Nothing here was photographed, written by a customer or recorded. The shop sells wind-up flowers. A kind of toy has a
-look, an action and a noise, and no sense alone can tell all kinds apart: two kinds share their look, two others their
-action, two others their noise.
+Nothing here was photographed or written by a customer. The shop sells wind-up flowers. A card's picture shows the look
+of the toy, its description tells what the toy does. Which look goes with which action is for the caller to say.
 """
 
 from __future__ import annotations
@@ -10,30 +9,51 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tlutils import settings
-from tlutils.synthetic import shapes, sounds
+from tlutils.synthetic import shapes
 
-MODALITIES = ("picture", "text", "sound")
-# Share of the pictures, descriptions and sounds that tell nothing.
-SPOILT = 0.3
-# Look (index into `shapes.FLOWERS`), action (into `ACTIONS`) and noise (into `sounds`' classes) of each kind.
-KINDS: dict[str, tuple[int, int, int]] = {
-    "daisy that walks": (0, 0, 0),
-    "daisy that spins": (0, 1, 1),
-    "dandelion that jumps": (1, 2, 2),
-    "rose that jumps": (2, 2, 3),
-    "sunflower that swims": (3, 3, 4),
-    "tulip that nods": (4, 4, 4),
-}
+LOOKS = shapes.FLOWERS
+# The wordings of one action share no word that tells it: who has counted words of some knows nothing of another.
 ACTIONS = {
-    "walks": ("It walks across the table", "Watch it march along the floor", "It takes small steps on two feet"),
-    "spins": ("It spins like a top", "Watch it whirl round and round", "It turns on the spot until you are dizzy"),
-    "jumps": ("It jumps over a matchbox", "Watch it hop up and down", "It leaps into the air"),
-    "swims": ("It swims in the bath", "Watch it paddle through the water", "It crosses a pond with ease"),
-    "nods": ("It nods to everyone who passes", "Watch it bow its head", "It says yes with its head all day"),
+    "walks": (
+        "It walks across the table",
+        "Watch it march along the floor",
+        "It takes small steps on two feet",
+        "See it stroll past your plate",
+        "It strides like a soldier",
+    ),
+    "spins": (
+        "It spins like a top",
+        "Watch it whirl round and round",
+        "It turns on the spot until you are dizzy",
+        "See it twirl as a dancer would",
+        "It rotates about its own axis",
+    ),
+    "jumps": (
+        "It jumps over a matchbox",
+        "Watch it hop up and down",
+        "It leaps into the air",
+        "See it bounce off the ground",
+        "It vaults the rim of a cup",
+    ),
+    "swims": (
+        "It swims in the bath",
+        "Watch it paddle through the water",
+        "It crosses a pond with ease",
+        "See it dive under the foam",
+        "It floats down a brook",
+    ),
+    "nods": (
+        "It nods to everyone who passes",
+        "Watch it bow at your guests",
+        "It says yes with its head all day",
+        "See it agree to any question",
+        "It greets you with lowered eyes",
+    ),
 }
+WORDINGS = 5
 _OPENINGS = (
     "Wind it up!",
     "A toy of painted tin.",
@@ -60,7 +80,7 @@ _VAGUE = (
 
 @dataclass(frozen=True, repr=False)
 class Cards:
-    """Product cards with everything that is known about them.
+    """Product cards, and which of their sides tell nothing.
 
     Attributes
     ----------
@@ -68,93 +88,77 @@ class Cards:
         What the toy looks like; RGB.
     texts : tuple of str, length n
         What it does.
-    spectrograms : uint8 array, shape (n, 64, 64, 3)
-        The noise it makes, as a picture: time to the right, pitch upwards, three equal channels.
-    labels : int64 array, shape (n,)
-        Index into `class_names`.
-    class_names : tuple of str
-    groups : int64 array, shape (n,)
-        A number of its own for every card.
     spoilt : dict of str to bool array, shape (n,)
-        For each of `MODALITIES`, whether that side of the card tells nothing.
-    name : str
+        For ``"picture"`` and ``"text"``, whether that side of the card tells nothing.
     """
 
     pictures: NDArray[np.uint8]
     texts: tuple[str, ...]
-    spectrograms: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    class_names: tuple[str, ...]
-    groups: NDArray[np.int64]
     spoilt: dict[str, NDArray[np.bool_]]
-    name: str = "cards of a synthetic toy shop"
 
     def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Cards of each kind, shape (number of kinds,)."""
-        return np.bincount(self.labels, minlength=len(self.class_names))
+        return len(self.texts)
 
     def __repr__(self) -> str:
         spoilt = ", ".join(f"{name} {bad.mean():.0%}" for name, bad in self.spoilt.items())
-        return f"{len(self)} {self.name}, {len(self.class_names)} kinds; spoilt: {spoilt}"
+        return f"{len(self)} cards of a synthetic toy shop; spoilt: {spoilt}"
 
 
-def cards(per_class: int, seed: int) -> Cards:
-    """Make cards, as many of each kind.
+def cards(looks: ArrayLike, actions: ArrayLike, wordings: ArrayLike, seed: int, *, spoilt: float = 0.0) -> Cards:
+    """Make one card for each look and action that is asked for.
 
-    Whether a side is spoilt is drawn for each card and side independently of all else; three in ten are. A spoilt
-    picture is out of focus until only colours are left, a spoilt description praises the toy and does not say what it
-    does, a spoilt sound lies under loud noise. About 350 cards per second on one core.
+    A spoilt picture is out of focus until only colours are left, a spoilt description praises the toy and does not say
+    what it does. About 450 cards per second on one core.
 
     Parameters
     ----------
-    per_class : int
-        1 or more.
+    looks, actions, wordings : int array, shape (n,)
+        Indices into `LOOKS`, into `ACTIONS`, and into the five wordings of an action.
     seed : int
         0 or more.
+    spoilt : float
+        The share of spoilt sides, 0 to 1, drawn for each card and side independently of all else.
 
     Returns
     -------
     Cards
-        The kinds take turns, as in a `shapes.World`.
 
     Raises
     ------
     settings.UserError
-        A value outside its range.
+        A value outside its range, or arrays of unequal lengths.
 
     Examples
     --------
-    >>> shop = cards(per_class=2, seed=0)
-    >>> shop.pictures.shape, shop.labels.tolist()
-    ((12, 64, 64, 3), [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5])
+    >>> shop = cards([0, 4], [1, 2], [0, 0], seed=0)
+    >>> shop.pictures.shape, "jumps over a matchbox" in shop.texts[1]
+    ((2, 64, 64, 3), True)
     """
-    settings.require_whole(1, per_class=per_class)
     settings.require_whole(0, seed=seed)
-    labels = np.tile(np.arange(len(KINDS), dtype=np.int64), per_class)
-    look, action, noise = np.array(list(KINDS.values()), dtype=np.int64)[labels].T
+    given = {"looks": (looks, len(LOOKS)), "actions": (actions, len(ACTIONS)), "wordings": (wordings, WORDINGS)}
+    columns = []
+    for name, (values, count) in given.items():
+        column = np.asarray(values)
+        if column.shape != np.shape(looks) or column.ndim != 1 or not np.isin(column, np.arange(count)).all():
+            raise settings.UserError(f"{name}: give one whole number from 0 to {count - 1} for each card.")
+        columns.append(column.astype(np.int64))
+    if not 0 <= spoilt <= 1:
+        raise settings.UserError(f"spoilt={spoilt} must be a share from 0 to 1.")
+    look, action, wording = columns
     # One stream for each use: given the kind, the sides are independent.
-    lots, wording, noises = (np.random.default_rng([seed, use]) for use in range(3))
-    picture_seed, sound_seed = (int(number) for number in np.random.SeedSequence(seed).generate_state(2))
-    spoilt = dict(zip(MODALITIES, lots.random((3, len(labels))) < SPOILT, strict=True))
+    lots, words = (np.random.default_rng([seed, use]) for use in range(2))
+    bad = dict(zip(("picture", "text"), lots.random((2, len(look))) < spoilt, strict=True))
 
-    pictures = shapes.flower_pictures(look, picture_seed)
-    pictures[spoilt["picture"]] = _out_of_focus(pictures[spoilt["picture"]])
-    waveforms = sounds.waveforms(noise, sound_seed)
-    hiss = noises.standard_normal(waveforms.shape, dtype=np.float32)
-    waveforms[spoilt["sound"]] = _drowned(waveforms[spoilt["sound"]], hiss[spoilt["sound"]])
-    spectrograms = sounds.spectrogram(waveforms)
-    texts = tuple(_describe(one, bad, wording) for one, bad in zip(action, spoilt["text"], strict=True))
-    return Cards(pictures, texts, spectrograms, labels, tuple(KINDS), np.arange(len(labels)), spoilt)
+    pictures = shapes.flower_pictures(look, int(np.random.SeedSequence(seed).generate_state(1)[0]))
+    pictures[bad["picture"]] = _out_of_focus(pictures[bad["picture"]])
+    deeds = [tuple(ACTIONS.values())[one][how] for one, how in zip(action, wording, strict=True)]
+    texts = tuple(_describe(deed, vague, words) for deed, vague in zip(deeds, bad["text"], strict=True))
+    return Cards(pictures, texts, bad)
 
 
-def _describe(action: int, vague: bool, rng: np.random.Generator) -> str:
+def _describe(deed: str, vague: bool, rng: np.random.Generator) -> str:
     """Three template parts; the middle one tells the action, or praises."""
     opening, ending, praise = rng.choice(_OPENINGS), rng.choice(_ENDINGS), rng.choice(_VAGUE)
-    deed = rng.choice(tuple(ACTIONS.values())[action])
     return f"{opening} {praise if vague else deed} {ending}"
 
 
@@ -164,11 +168,3 @@ def _out_of_focus(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     side = pictures.shape[1]
     return np.asarray(gaussian_filter(pictures, (0, side / 7, side / 7, 0), mode="nearest"), dtype=np.uint8)
-
-
-def _drowned(waveforms: NDArray[np.float32], hiss: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Add noise with a hundred times the sound's power (20 dB louder), and turn the whole down to what it was."""
-    power = [np.mean(wave**2, axis=1, keepdims=True) for wave in (waveforms, hiss)]
-    mixed = waveforms + hiss * 10 * np.sqrt(power[0] / power[1])
-    loudest = [np.abs(wave).max(axis=1, keepdims=True) for wave in (waveforms, mixed)]
-    return mixed * loudest[0] / loudest[1]
