@@ -45,7 +45,7 @@ def lacking(answer: Any) -> str | None:
     cases = {
         "A": (options[1], "A: ask what else could give 0.85 on clear days and 0.80 in rain, without photographs."),
         "B": (options[0], "B: ask where else the test frames' neighbours are."),
-        "C": (options[2], "C: ask what somebody chose before the weathers were ranked."),
+        "C": (options[2], "C: ask at which point of the curve fog was measured, and who chose it."),
         "D": (options[3], "D: ask how many independent examples of a gravel road there are."),
     }
     return answers.matched(answer, options, cases)

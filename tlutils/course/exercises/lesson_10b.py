@@ -52,51 +52,6 @@ def coral(answer: Any) -> str | None:
     return answers.judge(value, centred @ whiten @ colour + mt, mistakes, otherwise)
 
 
-def reverse(answer: Any) -> str | None:
-    """A function (x, strength) -> x, whose derivative is -strength, on any backend of Keras."""
-    import keras
-
-    x = keras.ops.convert_to_tensor(np.array([[3.0]], dtype="float32"))
-    value = answers.called(answer, "reverse(x, strength)", x, 0.5)
-    try:
-        forwards = float(np.ravel(keras.ops.convert_to_numpy(value))[0])
-    except (TypeError, ValueError, IndexError):
-        return f"Return a tensor like x, not {value!r}."
-    if not np.isclose(forwards, 3.0):
-        return f"Forwards nothing may change: for x = 3 and strength 0.5 you return {forwards:g}, not 3."
-    slope = answers.run(_slope, "", answer, 0.5)
-    if np.isclose(slope, -0.5, atol=1e-3):
-        again = answers.run(_slope, "", answer, 2.0)
-        return None if np.isclose(again, -2.0, atol=1e-3) else f"At strength 2 the derivative is {again:g}, not -2."
-    if np.isclose(slope, 0.5, atol=1e-3):
-        return "The sign: the derivative is +strength. The layer below would help the critic instead of fooling it."
-    if np.isclose(slope, 0.0, atol=1e-3):
-        return "The derivative is 0: all of x is under stop_gradient. A part must stay outside."
-    if np.isclose(slope, 1.0, atol=1e-3):
-        return "The derivative is 1: nothing is reversed."
-    if np.isclose(slope, -1.0, atol=1e-3):
-        return "The derivative is -1 whatever the strength: that is 2 stop(x) - x. Let strength take the place of 1."
-    return f"At strength 0.5 the derivative is {slope:g}; it must be -0.5."
-
-
-def _slope(answer: Any, strength: float) -> float:
-    """Derivative of the reader's function, from one step of descent on a weight in front of it."""
-    import keras
-
-    class Reversed(keras.layers.Layer):
-        def call(self, x: Any) -> Any:
-            # Without the sum, a function that stops every gradient would leave the optimiser none at all.
-            return answer(x, strength) + x
-
-    inputs = keras.Input((1,))
-    dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
-    model = keras.Model(inputs, Reversed()(dense(inputs)))
-    # The loss is the output's mean, and the input is 1: the weight moves by minus the derivative of the sum.
-    model.compile(keras.optimizers.SGD(1.0), loss=lambda _, output: keras.ops.mean(output), run_eagerly=True)
-    model.train_on_batch(np.ones((1, 1), "float32"), np.zeros((1, 1), "float32"))
-    return -float(keras.ops.convert_to_numpy(dense.kernel)[0, 0])
-
-
 def control(answer: Any) -> str | None:
     """The control that each of four reports lacks."""
     options = ("the mean alone", "the network alone", "a weather left out", "a few labels")
