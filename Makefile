@@ -26,6 +26,9 @@ run: $(ENV) ## execute the whole course and print what came of it; on real data 
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal
 style = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 check test again: export TLUTILS_CACHE ?= $(CURDIR)/build/cache
+# The two share the cores already: threads of OpenBLAS that wait for each other made small heads ten times slower.
+check test again: export OMP_NUM_THREADS ?= 1
+check test again: export OPENBLAS_NUM_THREADS ?= 1
 
 check: $(ENV) ## style, types, layers and the fast tests: before each commit
 	$(style)
