@@ -499,7 +499,7 @@ def run_on_flowers(output_dir: Path, **parameters: Any) -> dict[str, float]:
     return dict(result.record["metrics"]["accuracy"])
 
 
-@pytest.mark.slow
+@pytest.mark.again
 def test_the_four_steps_learn_four_of_five_real_photographs_from_twenty_of_each_flower(
     real_data: Path, tmp_path: Path
 ) -> None:
@@ -517,7 +517,7 @@ def test_the_four_steps_take_a_weight_file_of_the_readers_and_beat_an_untrained_
     assert accuracy["chosen"] > accuracy["untrained base"] + 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.again
 def test_a_student_copy_of_the_lesson_on_choosing_advises_real_features_on_real_photographs(
     few_flowers: str, tmp_path: Path
 ) -> None:
