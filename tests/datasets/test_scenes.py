@@ -85,6 +85,18 @@ def test_a_folder_of_domains_stays_as_it_is_and_has_no_dial(tmp_path: Path) -> N
     assert not np.array_equal(pictures["clear"], pictures["autumn"])
 
 
+def test_a_ready_made_split_stays_and_the_draws_learn_from_other_pictures_of_its_training(tmp_path: Path) -> None:
+    for side, count in (("train", 12), ("val", 3), ("test", 4)):
+        photographs(tmp_path, {f"{side}{n}": {"paved": 1, "gravel": 1} for n in range(count)}, side)
+    with pytest.warns(datasets.FolderNote, match="respected: train 24, validation 6, test 8"):
+        scenes = dealt(tmp_path)
+    assert "ready-made" in scenes.story and scenes.dial
+    of_draws = [{side: groups(scenes, draw, side, "clear") for side in FEW} for draw in range(2)]
+    assert of_draws[0]["test"] == of_draws[1]["test"] and len(of_draws[0]["test"]) == 8
+    assert of_draws[0]["validation"] == of_draws[1]["validation"] and len(of_draws[0]["validation"]) == 6
+    assert of_draws[0]["train"] != of_draws[1]["train"]
+
+
 def test_of_few_drives_each_that_has_every_class_is_left_out_once(tmp_path: Path) -> None:
     drives = {"a": {"paved": 8, "gravel": 4}, "b": {"paved": 8}, "c": {"paved": 5, "gravel": 6}}
     scenes = dealt(photographs(tmp_path, drives), groups="^([a-z])-", draws=5)

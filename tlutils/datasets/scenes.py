@@ -15,7 +15,6 @@ from tlutils.datasets.examples import Dataset
 from tlutils.datasets.folders import from_domain_folders
 from tlutils.synthetic import roads, weather
 
-SIDES = ("train", "validation", "test")
 # With fewer groups, such as three drives, no random split is fair: each of them is the test side once.
 _FEW = 10
 _MOST_DRAWS = 100
@@ -62,7 +61,7 @@ class Scenes:
         draw : int
             0 to `draws` - 1.
         side : str
-            One of `SIDES`.
+            train, validation or test.
         name : str
             One of `weathers`.
         severity : float
@@ -73,7 +72,7 @@ class Scenes:
         Dataset
             Its groups number the scenes, in all draws, sides and weathers alike.
         """
-        number = SIDES.index(side)
+        number = splits.SIDES.index(side)
         # Seeds of other draws, sides and runs draw other scenes, and other flakes and drops.
         world = 3 * (_MOST_DRAWS * self._seed + draw) + number
         if self._own is None:
@@ -84,7 +83,7 @@ class Scenes:
         if not self.dial:
             assert self._domains is not None
             rows = rows[self._domains[rows] == name]
-        pictures = self._own.resized(self._size)[rows]
+        pictures = self._own.pictures[rows]
         if self.dial:
             pictures = weather.overlay(pictures, name, severity, world)
         given = self._own.labels[rows], self.class_names, self._own.groups[rows]
@@ -96,7 +95,7 @@ class Scenes:
         Parameters
         ----------
         **seen : sequence of str
-            For each of `SIDES` the weathers that it is seen in.
+            For train, validation and test the weathers that each is seen in.
 
         Returns
         -------
@@ -128,8 +127,8 @@ def weather_scenes(
 
     Drawn roads are others in every draw and on every side. Of a folder with one sub-folder of photographs per class,
     weathers are laid over the photographs; a folder of domains, each with one sub-folder per class, stays as it is, and
-    its domains take the place of weathers. Photographs are dealt by their groups. Of fewer than ten groups, each that
-    has every class is the test side of one draw.
+    its domains take the place of weathers. Photographs are dealt by their groups; a ready-made split stays. Of fewer
+    than ten groups, each that has every class is the test side of one draw.
 
     Parameters
     ----------
@@ -140,7 +139,7 @@ def weather_scenes(
     image_size : int
     draws : int
         Fewer where there are only a few groups.
-    per_class : mapping from each of `SIDES` to int
+    per_class : mapping from train, validation and test to int
         Scenes of each class; of photographs, ``train`` counts at most, and the other sides have what is there.
     weathers : tuple of str
         Those that are laid over, home first.
@@ -160,23 +159,28 @@ def weather_scenes(
     if data_dir is None:
         story = f"{draws} draws, each with scenes of its own on every side"
         return Scenes(roads.ROADS, weathers, draws, 0.0, True, True, story, seed, image_size, per_class)
-    own, domains = from_domain_folders(data_dir, groups=groups or None)
+    files, domains = from_domain_folders(data_dir, groups=groups or None)
+    # Every draw, side and weather shows them again, so they are read once.
+    pictures = np.asarray(files.resized(image_size)[:])
+    own = Dataset(files.name, pictures, files.labels, files.class_names, files.groups, synthetic=False)
     names = list(dict.fromkeys(domains.tolist()))
     dial = len(names) == 1
     if not dial:
         names.sort(key=lambda name: name != "clear")
     cells = np.array([names.index(name) for name in domains]) * len(own.class_names) + own.labels
     labelled = tuple(f"{name}, {label}" for name in names for label in own.class_names)
-    parts = Dataset(own.name, own.pictures, cells, labelled, own.groups, synthetic=False)
-    if len(set(own.groups)) < _FEW:
+    parts = Dataset(own.name, pictures, cells, labelled, own.groups, synthetic=False, ready_made=files.ready_made)
+    if files.ready_made is None and len(set(own.groups)) < _FEW:
         dealt = _left_out(parts)
         story = f"{len(dealt)} draws, in each of which one group that has every class is the test side"
     else:
         dealt = [splits.split(parts, labels_per_class=None, seed=draws * seed + draw) for draw in range(draws)]
         story = f"{draws} draws that deal the same groups anew"
+        if files.ready_made is not None:
+            story = f"{draws} draws of other training pictures, in the ready-made split"
     n = min(per_class["train"], *(np.bincount(cells[part.train]).min() for part in dealt))
     dealt = [splits.Split(_first(n, part.train, cells), part.validation, part.test) for part in dealt]
-    rows = tuple({side: getattr(part, side) for side in SIDES} for part in dealt)
+    rows = tuple({side: getattr(part, side) for side in splits.SIDES} for part in dealt)
     shared = splits.shared(dealt)
     # What is laid over has its own names; the folder's name is no weather.
     names = list(weathers) if dial else names

@@ -134,21 +134,21 @@ def shared(splits: Sequence[Split]) -> float:
 
 
 _TRAIN, _VALIDATION, _TEST = range(3)
-_NAMES = ("train", "validation", "test")
+SIDES = ("train", "validation", "test")
 
 
 def _ready_made_sides(dataset: Examples, validation: float, test: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Side of every picture: the one that came with it, as far as one did."""
     if not isinstance(dataset, Dataset) or dataset.ready_made is None:
         return _sides(dataset, (1 - validation - test, validation, test), rng)
-    side = np.array([_NAMES.index(name) for name in dataset.ready_made], dtype=np.int64)
+    side = np.array([SIDES.index(name) for name in dataset.ready_made], dtype=np.int64)
     present = set(side.tolist())
     for which in sorted(present | {_TRAIN}):
         lacking = np.setdiff1d(np.arange(len(dataset.class_names)), dataset.labels[side == which])
         if lacking.size:
             names = settings.listed([repr(dataset.class_names[label]) for label in lacking])
             raise settings.UserError(
-                f"The ready-made {_NAMES[which]} of {dataset.name} has no picture of {names}. Every class must be on "
+                f"The ready-made {SIDES[which]} of {dataset.name} has no picture of {names}. Every class must be on "
                 "every side: add pictures, delete the class everywhere, or put all pictures of a class into one folder."
             )
     validation, test = (0 if which in present else share for which, share in ((_VALIDATION, validation), (_TEST, test)))

@@ -126,7 +126,7 @@ def run(
     given = share_out(notebooks, parameters or {}, by_some)
     for text in (*map(str, notebooks), str(output_dir), *map(str, (parameters or {}).values())):
         _require_utf8(text)
-    points = [_point(notebook, _content(notebook), given[notebook], numbered=False) for notebook in notebooks]
+    points = [_point(notebook, *_content(notebook), given[notebook], numbered=False) for notebook in notebooks]
     twice = [name for name, count in Counter(point.name for point in points).items() if count > 1]
     if twice:
         raise UserError(f"Two notebooks are called {twice[0]}.ipynb; run them into different folders.")
@@ -165,12 +165,12 @@ def plan(
         share_out([notebook], {name: None}, False)
     place = Place(out)
     there = set(place.names())
-    content = _content(notebook)
+    content, source = _content(notebook)
     planned = []
     for parameters in points:
         for text in (str(notebook), str(out), *map(str, parameters.values())):
             _require_utf8(text)
-        point = _point(notebook, content, parameters, numbered=True)
+        point = _point(notebook, content, source, parameters, numbered=True)
         planned.append(replace(point, earlier=_earlier(place, point.name, there)))
     return planned
 
@@ -271,15 +271,16 @@ def carry_out(
     return finished
 
 
-def _content(notebook: Path) -> dict[str, Any]:
+def _content(notebook: Path) -> tuple[dict[str, Any], bytes]:
+    """Return a notebook, and the same as bytes, without what an earlier run wrote there."""
     content: dict[str, Any] = json.loads(notebook.read_bytes())
-    # What an earlier run wrote there is not about the next one.
     content.get("metadata", {}).pop(STAMP, None)
-    return content
+    return content, json.dumps(content).encode()
 
 
-def _point(notebook: Path, content: Mapping[str, Any], parameters: dict[str, Any], numbered: bool) -> Point:
-    source = json.dumps(content).encode()
+def _point(
+    notebook: Path, content: Mapping[str, Any], source: bytes, parameters: dict[str, Any], numbered: bool
+) -> Point:
     number = identity(content, parameters, os.environ.get("KERAS_BACKEND", ""))
     return Point(notebook, source, parameters, f"{notebook.stem}-{number}" if numbered else notebook.stem, number)
 
